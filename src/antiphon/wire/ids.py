@@ -1,0 +1,39 @@
+"""Ids in the server's format.
+
+``event_``, ``resp_``, ``item_``, ``conv_`` and ``sess_`` ids have 21 base62 characters after the
+prefix. The first five count the seconds since 50 years of 365 days after the Unix epoch
+(2019-12-20), which two published examples fix exactly: ``B9MBs`` was created at 1741569952 and
+``9nYAG`` at 1721596428. The rest is random. ``call_`` ids have 16 random characters.
+"""
+
+from random import Random
+
+__all__ = ["format_id"]
+
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_EPOCH_S = 50 * 365 * 86400
+_TIME_CHARS = 5
+_RANDOM_CHARS = 16
+
+
+def format_id(prefix: str, now_s: float, rng: Random) -> str:
+    """Return a new id.
+
+    Args:
+        prefix: the kind of id, without the underscore: ``"resp"``, ``"item"``, ``"event"``, ...
+        now_s: Unix time in seconds; ids of different seconds sort by it.
+        rng: where the random part comes from; seed it for repeatable ids.
+    """
+    tail = "".join(rng.choices(_ALPHABET, k=_RANDOM_CHARS))
+    if prefix == "call":
+        return f"call_{tail}"
+    return f"{prefix}_{_time_part(int(now_s))}{tail}"
+
+
+def _time_part(second: int) -> str:
+    value = (second - _EPOCH_S) % len(_ALPHABET) ** _TIME_CHARS
+    chars = []
+    for _ in range(_TIME_CHARS):
+        value, digit = divmod(value, len(_ALPHABET))
+        chars.append(_ALPHABET[digit])
+    return "".join(reversed(chars))
