@@ -1,0 +1,48 @@
+"""Virtual environments for the clients under test, made once and kept in a folder git ignores."""
+
+import hashlib
+import json
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+__all__ = ["CACHE", "REQUIREMENTS", "python", "versions"]
+
+CACHE = Path(__file__).parent / ".cache"
+
+# Our own dependencies are in every environment in which antiphon runs.
+_OURS = ["msgspec==0.22.0", "picows==2.3.1", "pybase64==1.5.1", "uvloop==0.23.0"]
+
+REQUIREMENTS = {
+    "bare": [*_OURS, "aiohttp==3.14.5", "trustme==1.2.1", "websockets==17.4"],
+    "livekit": [*_OURS, "livekit-agents==1.8.9", "livekit-plugins-openai==1.8.9"],
+    "openai": ["openai[realtime]==3.54.0", "uvloop==0.23.0"],
+    "openai-agents": ["openai-agents[realtime]==0.24.0", "uvloop==0.23.0"],
+    "pipecat": ["pipecat-ai[openai]==1.14.0", "uvloop==0.23.0"],
+}
+
+
+def python(name: str) -> Path:
+    """Return the interpreter of environment `name`, installing it first if it is new.
+
+    Raises subprocess.CalledProcessError when pip cannot install it.
+    """
+    wanted = REQUIREMENTS[name]
+    digest = hashlib.sha256(" ".join([sys.version, *wanted]).encode()).hexdigest()[:8]
+    folder = CACHE / f"{name}-{digest}"
+    interpreter = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    if not (folder / "complete").exists():
+        print(f"installing {name}: {' '.join(wanted)}", file=sys.stderr)
+        venv.create(folder, with_pip=True, clear=True)
+        pip = [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, *wanted], check=True)
+        (folder / "complete").touch()
+    return interpreter
+
+
+def versions(name: str) -> dict[str, str]:
+    """Return the installed distributions of environment `name`."""
+    command = [str(python(name)), "-m", "pip", "list", "--format=json"]
+    listing = subprocess.run(command, check=True, capture_output=True).stdout
+    return {row["name"]: row["version"] for row in json.loads(listing)}
