@@ -1,0 +1,74 @@
+# Every target does its own set-up: Python 3.11 or newer and make are all a machine needs.
+# `make demo` installs what the demo needs, `make test` everything; a second run installs nothing.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+PINNED := --constraint constraints.txt --build-constraint constraints.txt
+
+# Stamps: made after a set-up step succeeded, out of date when its inputs change.
+VENV_READY := $(VENV)/.antiphon-venv
+RUN_READY  := $(VENV)/.antiphon-run
+DEV_READY  := $(VENV)/.antiphon-dev
+
+CHECKED := src tests $(wildcard benchmarks examples)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types unit coverage format clean check-python
+
+help:  ## show this list
+	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-10s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(RUN_READY)  ## see responses run side by side and an interruption stop them (no key needed)
+	@$(BIN)/antiphon demo
+
+test: lint types unit  ## run every check: lint, types, architecture, tests
+
+lint: $(DEV_READY)  ## ruff, codespell, import contracts
+	@echo "==> ruff check";   $(BIN)/ruff check .
+	@echo "==> ruff format";  $(BIN)/ruff format --check .
+	@echo "==> codespell";    $(BIN)/codespell
+	@echo "==> lint-imports"; $(BIN)/lint-imports --no-logo
+
+types: $(DEV_READY)  ## mypy, strict
+	@echo "==> mypy"; $(BIN)/mypy $(CHECKED)
+
+unit: $(DEV_READY)  ## the tests alone
+	@echo "==> pytest"; $(BIN)/python -m pytest
+
+coverage: $(DEV_READY)  ## the tests under coverage; wire/ and protocol/ must be complete
+	$(BIN)/coverage run -m pytest -q
+	$(BIN)/coverage report
+	$(BIN)/coverage report --include='src/antiphon/wire/*,src/antiphon/protocol/*' --fail-under=100
+
+format: $(DEV_READY)  ## put code into the common format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove the environment and the caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+check-python:
+	@command -v $(PYTHON) >/dev/null || { \
+	    echo "No '$(PYTHON)' here. Install Python 3.11 or newer, or name one: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "antiphon needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) -V 2>&1)."; \
+	    echo "Name another one: make PYTHON=python3.12 ..."; exit 1; }
+
+$(VENV_READY): | check-python
+	@echo "==> making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --quiet --upgrade --constraint constraints.txt pip
+	@touch $@
+
+$(RUN_READY): pyproject.toml constraints.txt $(VENV_READY)
+	@echo "==> installing antiphon into $(VENV)"
+	@$(PIP) install $(PINNED) --editable '.[audio,cli,emulator]'
+	@touch $@
+
+$(DEV_READY): pyproject.toml constraints.txt $(VENV_READY)
+	@echo "==> installing antiphon and its development tools into $(VENV)"
+	@$(PIP) install $(PINNED) --editable '.[all]' --group dev
+	@touch $(RUN_READY) $@

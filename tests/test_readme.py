@@ -1,0 +1,155 @@
+"""What the documents tell a reader to run does run.
+
+In README.md every ``python`` and ``console`` block is run; in docs/ only one under a line
+``<!-- run -->``. A block under ``<!-- not run: REASON -->`` is left alone.
+
+A python block runs in a process of its own, with top-level ``await`` allowed, against an emulator
+that the usual environment variables point to. Of a console block the lines that start with ``$``
+are run, in the repository; where output is shown it must be what comes, with ``...`` for anything.
+"""
+
+import doctest
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+__all__: list[str] = []
+
+ROOT = Path(__file__).parent.parent
+RUNNER = ROOT / "tests" / "helpers" / "run_snippet.py"
+SECONDS = 120
+
+BLOCK = re.compile(
+    r"(?:<!-- (?P<mark>run|not run: [^>]+?) -->\n+)?"
+    r"^```(?P<kind>python|console)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+# This very test runs under it; test_architecture.py sees to it that CI runs it and nothing else.
+UNDER_TEST = "make test"
+
+
+@dataclass(frozen=True)
+class Block:
+    place: str
+    kind: str
+    text: str
+
+
+def blocks_in(text: str, place: str, *, unmarked: bool) -> list[Block]:
+    """The blocks of a document that are to be run."""
+    found = []
+    for match in BLOCK.finditer(text):
+        mark = match["mark"] or ("run" if unmarked else "")
+        if mark == "run":
+            line = text.count("\n", 0, match.start("text"))
+            found.append(Block(f"{place}:{line}", match["kind"], match["text"]))
+    return found
+
+
+def blocks() -> list[Block]:
+    found = blocks_in((ROOT / "README.md").read_text(), "README.md", unmarked=True)
+    for path in sorted((ROOT / "docs").rglob("*.md")):
+        found += blocks_in(path.read_text(), str(path.relative_to(ROOT)), unmarked=False)
+    return found
+
+
+def of_kind(kind: str) -> list[object]:
+    return [pytest.param(b, id=b.place) for b in blocks() if b.kind == kind]
+
+
+def commands(text: str) -> list[tuple[str, str]]:
+    """(command, output shown) of a console block; comments after `#` stay with the command."""
+    found: list[tuple[str, str]] = []
+    for line in text.splitlines():
+        if line.startswith("$ "):
+            found.append((line[2:].strip(), ""))
+        elif found:
+            command, shown = found[-1]
+            found[-1] = (command, f"{shown}{line}\n")
+    return found
+
+
+def environment() -> dict[str, str]:
+    """This process's environment, with our commands first and nothing secret or of make's."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MAKE", "MFLAGS", "OPENAI_", "PYTEST_"))
+    }
+    kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
+    kept["COLUMNS"] = "100"
+    return kept
+
+
+def run(*command: str, cwd: Path) -> str:
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command[-1]!r} ended with {done.returncode}:\n{done.stdout}"
+    return done.stdout
+
+
+def matches(shown: str, came: str) -> bool:
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    return not shown.strip() or doctest.OutputChecker().check_output(shown, came, flags)
+
+
+@pytest.mark.timeout(SECONDS + 10)
+@pytest.mark.parametrize("block", of_kind("python"))
+def test_python_block_runs(block: Block, tmp_path: Path) -> None:
+    snippet = tmp_path / "snippet.py"
+    snippet.write_text(block.text)
+    assert run(sys.executable, str(RUNNER), str(snippet), cwd=tmp_path) is not None
+
+
+@pytest.mark.timeout(SECONDS + 10)
+@pytest.mark.parametrize("block", of_kind("console"))
+def test_console_block_runs(block: Block) -> None:
+    found = commands(block.text)
+    assert found, "a console block without a command"
+    for command, shown in found:
+        if command.split("#")[0].strip() != UNDER_TEST:
+            assert matches(shown, run("bash", "-euo", "pipefail", "-c", command, cwd=ROOT))
+
+
+def test_readme_has_both_kinds() -> None:
+    assert {b.kind for b in blocks()} == {"python", "console"}
+
+
+def test_marks_choose_the_blocks() -> None:
+    text = (
+        "```python\na\n```\n"
+        "<!-- run -->\n```python\nb\n```\n"
+        "<!-- not run: needs a key -->\n```console\n$ c\n```\n"
+        "```text\nd\n```\n"
+    )
+    assert [b.text for b in blocks_in(text, "x", unmarked=True)] == ["a\n", "b\n"]
+    assert [b.text for b in blocks_in(text, "x", unmarked=False)] == ["b\n"]
+
+
+def test_commands_are_split_from_their_output() -> None:
+    assert commands("$ one\n1\n2\n$ two\n") == [("one", "1\n2\n"), ("two", "")]
+
+
+def test_a_failing_command_fails() -> None:
+    with pytest.raises(AssertionError, match="ended with 3"):
+        run("bash", "-c", "exit 3", cwd=ROOT)
+
+
+def test_output_must_match_where_it_is_shown() -> None:
+    assert matches("", "anything\n")
+    assert matches("a ... c\n", "a b c\n")
+    assert not matches("a\n", "b\n")
