@@ -1,0 +1,582 @@
+"""One connection to a Realtime server, without the socket and without a clock.
+
+`receive` takes what the server said, the methods named after commands take what the user wants,
+`advance` takes the time, `lose` takes the end of the connection. Each returns the effects that it
+causes, and the shell carries them out at once. One object per socket: after a reconnect a new one
+is built from a `Snapshot`, nothing is reset.
+
+This file routes; the parts know the rules: `responses` (and its table in `response`), `requests`,
+`conversation`, `input_audio`, `playback`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from antiphon.exceptions import ConnectionClosed, LocalProtocolError, RequestError, RequestTimeout
+from antiphon.protocol.conversation import Conversation
+from antiphon.protocol.deadlines import Deadlines
+from antiphon.protocol.effects import (
+    Answered,
+    Effects,
+    Fatal,
+    Refused,
+    Report,
+    ReportKind,
+    Send,
+    TurnChanged,
+)
+from antiphon.protocol.input_audio import BYTES_PER_MS, InputAudio, TurnPhase
+from antiphon.protocol.interruption import Interruption, Scope, meant
+from antiphon.protocol.options import Options
+from antiphon.protocol.playback import Playback, TruncatePoint
+from antiphon.protocol.requests import NOTHING_TO_CANCEL, Request, RequestKind, Requests, error_code
+from antiphon.protocol.response import OnBusy, Response
+from antiphon.protocol.responses import METADATA_KEY, Responses
+from antiphon.protocol.snapshot import Snapshot, merged, replayable
+from antiphon.wire.base import UNSET, Malformed, Maybe, UnknownEvent
+from antiphon.wire.client_events import (
+    ClientEvent,
+    ConversationItemCreate,
+    ConversationItemDelete,
+    ConversationItemRetrieve,
+    ConversationItemTruncate,
+    InputAudioBufferAppend,
+    InputAudioBufferClear,
+    InputAudioBufferCommit,
+    ResponseCreateParams,
+    SessionUpdate,
+)
+from antiphon.wire.items import ErrorInfo, Item
+from antiphon.wire.server_events import (
+    ConversationItemAdded,
+    ConversationItemCreated,
+    ConversationItemDeleted,
+    ConversationItemDone,
+    ConversationItemInputAudioTranscriptionCompleted,
+    ConversationItemInputAudioTranscriptionDelta,
+    ConversationItemInputAudioTranscriptionFailed,
+    ConversationItemRetrieved,
+    ConversationItemTruncated,
+    ErrorEvent,
+    InputAudioBufferCleared,
+    InputAudioBufferCommitted,
+    InputAudioBufferSpeechStarted,
+    InputAudioBufferSpeechStopped,
+    InputAudioBufferTimeoutTriggered,
+    ServerEvent,
+    SessionCreated,
+    SessionUpdated,
+)
+
+__all__ = ["FATAL_CODES", "Connection", "request_error"]
+
+# P-92 and P-264 to P-266: trying again with the same key and address cannot help.
+FATAL_CODES = frozenset(
+    {
+        "account_deactivated",
+        "beta_api_shape_disabled",
+        "billing_hard_limit_reached",
+        "credit_balance_exhausted",
+        "insufficient_quota",
+        "invalid_api_key",
+        "invalid_intent",
+        "missing_model",
+    }
+)
+
+# What a response produces, apart from the types that `_make_routes` names one by one (P-120).
+_OUTPUT_TYPES = (
+    "response.content_part.added",
+    "response.content_part.done",
+    "response.output_text.delta",
+    "response.output_text.done",
+    "response.output_audio.done",
+    "response.output_audio_transcript.delta",
+    "response.output_audio_transcript.done",
+    "response.function_call_arguments.delta",
+    "response.function_call_arguments.done",
+    "response.mcp_call_arguments.delta",
+    "response.mcp_call_arguments.done",
+)
+
+# P-112: sixteen pairs in all, one of which carries the key that correlation needs.
+_USER_METADATA_PAIRS = 15
+
+
+class Connection:
+    """Everything that one connection knows.
+
+    Args:
+        prefix: begins every event id and metadata key made here. Unique among the connections
+            that may ever speak to the same server-side session; at most 40 characters.
+        options: timeouts, limits, tolerances.
+        snapshot: the state of an earlier connection to go on from; see `resume`.
+    """
+
+    def __init__(
+        self, prefix: str, options: Options | None = None, snapshot: Snapshot | None = None
+    ) -> None:
+        self._options = options or Options()
+        self._deadlines = Deadlines()
+        self._requests = Requests()
+        self._playback = Playback()
+        self._responses = Responses(
+            prefix, self._options, self._requests, self._deadlines, self._playback
+        )
+        self._routes = self._make_routes()
+        self._prefix = prefix
+        self._items_made = 0
+        self._snapshot = snapshot
+        # What the server accepted of what we asked, and what it says is in force.
+        self._accepted: dict[str, Any] = dict(snapshot.session) if snapshot else {}
+        self.session: dict[str, Any] = {}
+        self.conversation = Conversation()
+        self.input_audio = InputAudio()
+        self.lost = False
+
+    def _make_routes(self) -> dict[str, Callable[[Any, float, Effects], None]]:
+        """Event type to the method that takes it. A type that is not here concerns nobody."""
+        responses = self._responses
+        routes: dict[str, Callable[[Any, float, Effects], None]] = dict.fromkeys(
+            _OUTPUT_TYPES, responses.output
+        )
+        routes |= {
+            "response.created": responses.created,
+            "response.output_item.added": responses.item_added,
+            "response.output_item.done": responses.item_done,
+            "response.output_audio.delta": responses.audio,
+            "response.done": responses.done,
+            "session.created": self._session,
+            "session.updated": self._session,
+            "conversation.item.added": self._item_added,
+            "conversation.item.created": self._item_added,
+            "conversation.item.done": self._item_done,
+            "conversation.item.retrieved": self._item_retrieved,
+            "conversation.item.truncated": self._item_truncated,
+            "conversation.item.deleted": self._item_deleted,
+            "conversation.item.input_audio_transcription.delta": self._transcription_delta,
+            "conversation.item.input_audio_transcription.completed": self._transcribed,
+            "conversation.item.input_audio_transcription.failed": self._transcription_failed,
+            "input_audio_buffer.committed": self._committed,
+            "input_audio_buffer.cleared": self._cleared,
+            "input_audio_buffer.speech_started": self._speech_started,
+            "input_audio_buffer.speech_stopped": self._speech_stopped,
+            "input_audio_buffer.timeout_triggered": self._timed_out,
+            "error": self._error,
+        }
+        return routes
+
+    # --- what a caller asks ---------------------------------------------------------------------
+
+    @property
+    def unsettled(self) -> tuple[Response, ...]:
+        """Every response that a reader may know of and whose end is not known yet."""
+        return self._responses.unsettled
+
+    def create_response(
+        self,
+        params: ResponseCreateParams,
+        now: float,
+        *,
+        purpose: str | None = None,
+        interruptible: bool = True,
+        on_busy: OnBusy = OnBusy.QUEUE,
+        timeout: float | None = None,
+    ) -> tuple[Response, Effects]:
+        """Ask for a response; see `Session.create_response` for the meaning of the arguments.
+
+        Raises:
+            LocalProtocolError: the metadata is over the server's limits (P-112).
+            ResponseRejected: the lane is busy and `on_busy` is REJECT.
+        """
+        _check_metadata(params.metadata or {})
+        effects: Effects = []
+        response = self._responses.create(
+            params,
+            now,
+            effects,
+            purpose=purpose,
+            interruptible=interruptible,
+            on_busy=on_busy,
+            timeout=timeout,
+        )
+        return response, effects
+
+    def cancel(self, responses: Iterable[Response], now: float) -> tuple[Interruption, Effects]:
+        """Stop exactly these."""
+        effects: Effects = []
+        return self._responses.cancel(responses, now, effects), effects
+
+    def interrupt(self, scope: Scope, now: float) -> tuple[Interruption, Effects]:
+        """Stop everything in flight that the scope means."""
+        effects: Effects = []
+        interruption = self._responses.cancel(meant(scope, self._responses.unsettled), now, effects)
+        self._responses.revoke_unannounced(now, effects)
+        return interruption, effects
+
+    def update_session(self, config: Mapping[str, Any], now: float) -> tuple[Request, Effects]:
+        """P-251: the server takes all of it or nothing."""
+        config = {"type": "realtime", **config}
+        event_id = self._responses.next_event_id()
+        return self._ask(
+            SessionUpdate(event_id=event_id, session=config),
+            Request(event_id, RequestKind.SESSION_UPDATE, payload=config),
+            now,
+        )
+
+    def create_item(
+        self, item: Item, now: float, *, previous_item_id: Maybe[str] = UNSET
+    ) -> tuple[Request, Effects]:
+        """Put an item into the conversation. It gets an id here if it has none."""
+        if not item.id:
+            self._items_made += 1
+            item = replace(item, id=f"item_{self._prefix}{self._items_made}"[:32])
+        event_id = self._responses.next_event_id()
+        return self._ask(
+            ConversationItemCreate(event_id=event_id, item=item, previous_item_id=previous_item_id),
+            Request(
+                event_id,
+                RequestKind.ITEM_CREATE,
+                subject=item.id or None,
+                payload=previous_item_id,
+            ),
+            now,
+        )
+
+    def retrieve_item(self, item_id: str, now: float) -> tuple[Request, Effects]:
+        event_id = self._responses.next_event_id()
+        return self._ask(
+            ConversationItemRetrieve(event_id=event_id, item_id=item_id),
+            Request(event_id, RequestKind.ITEM_RETRIEVE, subject=item_id),
+            now,
+        )
+
+    def delete_item(self, item_id: str, now: float) -> tuple[Request, Effects]:
+        event_id = self._responses.next_event_id()
+        return self._ask(
+            ConversationItemDelete(event_id=event_id, item_id=item_id),
+            Request(event_id, RequestKind.ITEM_DELETE, subject=item_id),
+            now,
+        )
+
+    def truncate_item(self, point: TruncatePoint, now: float) -> tuple[Request, Effects]:
+        event_id = self._responses.next_event_id()
+        return self._ask(
+            ConversationItemTruncate(
+                event_id=event_id,
+                item_id=point.item_id,
+                content_index=point.content_index,
+                audio_end_ms=point.audio_end_ms,
+            ),
+            Request(event_id, RequestKind.ITEM_TRUNCATE, subject=point.item_id),
+            now,
+        )
+
+    def truncate_points(self, item_ids: Sequence[str], heard_ms: int) -> list[TruncatePoint]:
+        """Where to truncate when `heard_ms` of these items, played in this order, were heard."""
+        return self._playback.truncate_points(list(item_ids), heard_ms)
+
+    def append_audio(self, audio: bytes) -> Effects:
+        """Audio in the session's input format. P-101: it is not answered, so it carries no id."""
+        self.input_audio.append(len(audio))
+        return [Send(InputAudioBufferAppend(audio=audio))]
+
+    def commit_audio(self, now: float) -> tuple[Request, Effects]:
+        event_id = self._responses.next_event_id()
+        return self._ask(
+            InputAudioBufferCommit(event_id=event_id), Request(event_id, RequestKind.COMMIT), now
+        )
+
+    def clear_audio(self, now: float) -> tuple[Request, Effects]:
+        self.input_audio.cleared()
+        event_id = self._responses.next_event_id()
+        return self._ask(
+            InputAudioBufferClear(event_id=event_id), Request(event_id, RequestKind.CLEAR), now
+        )
+
+    def resume(self, now: float) -> Effects:
+        """Give the new server-side session the configuration and the items of the old one."""
+        if self._snapshot is None:
+            return []
+        effects: Effects = []
+        if self._snapshot.session:
+            effects += self.update_session(self._snapshot.session, now)[1]
+        for item in self._snapshot.items:
+            effects += self.create_item(item, now)[1]
+        if self._snapshot.left_out:
+            detail = f"{self._snapshot.left_out} items without words could not be replayed"
+            effects.append(Report(ReportKind.UNSENT, detail))
+        return effects
+
+    def snapshot(self) -> Snapshot:
+        """What a new connection needs to go on from here."""
+        items, left_out = replayable(self.conversation)
+        return Snapshot(session=self._accepted, items=items, left_out=left_out)
+
+    # --- time and loss --------------------------------------------------------------------------
+
+    def next_deadline(self) -> float | None:
+        """When `advance` has something to do, at the latest; None when nothing is pending."""
+        return self._deadlines.next()
+
+    def advance(self, now: float) -> Effects:
+        """Carry out whatever is due."""
+        effects: Effects = []
+        while (target := self._deadlines.pop_due(now)) is not None:
+            if isinstance(target, Response):
+                self._responses.due(target, now, effects)
+            elif isinstance(target, Request):
+                self._expire(target, effects)
+            else:
+                self._responses.pump(now, effects)
+        return effects
+
+    def lose(self, closed: ConnectionClosed, now: float) -> Effects:
+        """The connection is gone: everything in flight is answered with that (I3)."""
+        if self.lost:
+            return []
+        self.lost = True
+        effects: Effects = []
+        self._responses.lose(now, effects)
+        for request in self._requests.all():
+            self._requests.remove(request)
+            if request.response is None:
+                effects.append(Refused(request, closed))
+        return effects
+
+    # --- what the server says -------------------------------------------------------------------
+
+    def receive(self, event: ServerEvent | UnknownEvent | Malformed, now: float) -> Effects:
+        """Take one decoded frame. Never raises for anything that a server may send."""
+        effects: Effects = []
+        if isinstance(event, Malformed):
+            detail = f"{event.type or 'frame'}: {event.reason}: {event.detail}"
+            effects.append(Report(ReportKind.MALFORMED, detail, event.response_id))
+            return effects
+        route = self._routes.get(event.type)
+        if route is not None:
+            route(event, now, effects)
+        return effects
+
+    def _session(
+        self, event: SessionCreated | SessionUpdated, now: float, effects: Effects
+    ) -> None:
+        self.session = event.session
+        self.input_audio.bytes_per_ms = _bytes_per_ms(event.session, "input")
+        self._responses.output_bytes_per_ms = _bytes_per_ms(event.session, "output")
+        if isinstance(event, SessionUpdated):
+            request = self._requests.answered(RequestKind.SESSION_UPDATE)
+            if request is not None:
+                self._accepted = merged(self._accepted, request.payload)
+                self._answer(request, event.session, effects)
+
+    def _item_added(
+        self, event: ConversationItemAdded | ConversationItemCreated, now: float, effects: Effects
+    ) -> None:
+        item_id = event.item.id
+        if not item_id or self._responses.is_out_of_band_item(item_id):
+            return
+        request = self._requests.answered(RequestKind.ITEM_CREATE, item_id)
+        previous = event.previous_item_id or None
+        if previous is None and request is not None and request.payload == "root":
+            previous = "root"
+        self.conversation.add(event.item, previous)
+        if request is not None:
+            self._answer(request, event.item, effects)
+
+    def _item_done(self, event: ConversationItemDone, now: float, effects: Effects) -> None:
+        if event.item.id and event.item.id in self.conversation:
+            self.conversation.update(event.item)
+        else:
+            self._item_added(
+                ConversationItemAdded(item=event.item, previous_item_id=event.previous_item_id),
+                now,
+                effects,
+            )
+
+    def _item_retrieved(
+        self, event: ConversationItemRetrieved, now: float, effects: Effects
+    ) -> None:
+        self._answer(
+            self._requests.answered(RequestKind.ITEM_RETRIEVE, event.item.id or None),
+            event.item,
+            effects,
+        )
+
+    def _item_truncated(
+        self, event: ConversationItemTruncated, now: float, effects: Effects
+    ) -> None:
+        if event.item_id:
+            self.conversation.truncate(
+                event.item_id, event.content_index or 0, event.audio_end_ms or 0
+            )
+        request = self._requests.answered(RequestKind.ITEM_TRUNCATE, event.item_id or None)
+        self._answer(request, None, effects)
+
+    def _item_deleted(self, event: ConversationItemDeleted, now: float, effects: Effects) -> None:
+        if event.item_id:
+            self.conversation.delete(event.item_id)
+        request = self._requests.answered(RequestKind.ITEM_DELETE, event.item_id or None)
+        self._answer(request, None, effects)
+
+    def _cleared(self, event: InputAudioBufferCleared, now: float, effects: Effects) -> None:
+        self._answer(self._requests.answered(RequestKind.CLEAR), None, effects)
+
+    def _committed(self, event: InputAudioBufferCommitted, now: float, effects: Effects) -> None:
+        self.input_audio.cleared()
+        self._answer(self._requests.answered(RequestKind.COMMIT), event.item_id or None, effects)
+        if event.item_id:
+            self.input_audio.turn(event.item_id).committed = True
+            self._turn(event.item_id, "committed", effects)
+
+    def _speech_started(
+        self, event: InputAudioBufferSpeechStarted, now: float, effects: Effects
+    ) -> None:
+        if event.item_id:
+            self.input_audio.turn(event.item_id).started_ms = event.audio_start_ms or 0
+            self._turn(event.item_id, "speech_started", effects)
+
+    def _speech_stopped(
+        self, event: InputAudioBufferSpeechStopped, now: float, effects: Effects
+    ) -> None:
+        if event.item_id:
+            self.input_audio.turn(event.item_id).stopped_ms = event.audio_end_ms or 0
+            self._turn(event.item_id, "speech_stopped", effects)
+
+    def _timed_out(
+        self, event: InputAudioBufferTimeoutTriggered, now: float, effects: Effects
+    ) -> None:
+        if event.item_id:
+            turn = self.input_audio.turn(event.item_id)
+            turn.started_ms = event.audio_start_ms or 0
+            turn.stopped_ms = event.audio_end_ms or 0
+            self._turn(event.item_id, "timed_out", effects)
+
+    def _transcription_delta(
+        self,
+        event: ConversationItemInputAudioTranscriptionDelta,
+        now: float,
+        effects: Effects,
+    ) -> None:
+        if event.item_id:
+            self.input_audio.turn(event.item_id).transcript += event.delta or ""
+
+    def _transcribed(
+        self,
+        event: ConversationItemInputAudioTranscriptionCompleted,
+        now: float,
+        effects: Effects,
+    ) -> None:
+        # P-186, P-187: it may come before the item that it belongs to, or after the reply to it.
+        if event.item_id:
+            words = event.transcript or ""
+            self.input_audio.turn(event.item_id).transcript = words
+            self.conversation.transcribe(event.item_id, event.content_index or 0, words)
+            self._turn(event.item_id, "transcribed", effects)
+
+    def _transcription_failed(
+        self,
+        event: ConversationItemInputAudioTranscriptionFailed,
+        now: float,
+        effects: Effects,
+    ) -> None:
+        if event.item_id:
+            self.input_audio.turn(event.item_id)
+            self._turn(event.item_id, "transcription_failed", effects)
+
+    def _error(self, event: ErrorEvent, now: float, effects: Effects) -> None:
+        error = event.error
+        request = self._requests.match_error(error)
+        if request is not None and request.kind is RequestKind.RESPONSE_CREATE:
+            self._requests.remove(request)
+            if request.response is not None:
+                self._responses.create_refused(request.response, error, now, effects)
+        elif request is not None and request.kind is RequestKind.RESPONSE_CANCEL:
+            self._deadlines.discard(request.deadline)
+            self._requests.remove(request)
+            if error_code(error) == NOTHING_TO_CANCEL and request.response is not None:
+                self._responses.cancel_found_nothing(request.response, now, effects)
+            else:
+                # The response may well run on: only its `done` or the deadline settles it.
+                detail = "the server would not cancel the response"
+                effects.append(Report(ReportKind.ERROR, detail, request.subject, error))
+        elif request is not None:
+            self._deadlines.discard(request.deadline)
+            self._requests.remove(request)
+            effects.append(Refused(request, request_error(error)))
+        elif error_code(error) == NOTHING_TO_CANCEL:
+            effects.append(Report(ReportKind.ABSORBED, "a cancel found nothing to stop"))
+        else:
+            effects.append(
+                Report(ReportKind.ERROR, "an error that answers no request", error=error)
+            )
+        if error_code(error) in FATAL_CODES:
+            effects.append(Fatal(error))
+
+    # --- requests -------------------------------------------------------------------------------
+
+    def _ask(self, event: ClientEvent, request: Request, now: float) -> tuple[Request, Effects]:
+        if self.lost:
+            raise LocalProtocolError("the connection is gone")
+        request.deadline = self._deadlines.add(now + self._options.request_timeout, request)
+        self._requests.add(request)
+        return request, [Send(event)]
+
+    def _answer(self, request: Request | None, result: Any, effects: Effects) -> None:
+        if request is not None:
+            self._deadlines.discard(request.deadline)
+            self._requests.remove(request)
+            effects.append(Answered(request, result))
+
+    def _expire(self, request: Request, effects: Effects) -> None:
+        self._requests.remove(request)
+        if request.kind is not RequestKind.RESPONSE_CANCEL:
+            error = RequestTimeout(
+                f"the server did not answer {request.kind} "
+                f"within {self._options.request_timeout:g} s"
+            )
+            effects.append(Refused(request, error))
+
+    def _turn(self, item_id: str, phase: TurnPhase, effects: Effects) -> None:
+        turn = self.input_audio.turn(item_id)
+        turn.phase = phase
+        effects.append(TurnChanged(replace(turn)))
+
+
+def request_error(error: ErrorInfo) -> RequestError:
+    """The server's `error` as an exception."""
+    return RequestError(
+        error.message or error.code or "the server reported an error without a message",
+        type=error.type or None,
+        code=error.code or None,
+        param=error.param or None,
+        event_id=error.event_id or None,
+    )
+
+
+def _check_metadata(metadata: Mapping[str, str]) -> None:
+    # P-112. The server would refuse the whole create, a round trip later.
+    if len(metadata) > _USER_METADATA_PAIRS:
+        raise LocalProtocolError(
+            f"metadata has {len(metadata)} pairs; the server takes 16, and antiphon needs one"
+        )
+    if METADATA_KEY in metadata:
+        raise LocalProtocolError(f"the metadata key {METADATA_KEY!r} is antiphon's own")
+    for key, value in metadata.items():
+        if not isinstance(value, str):
+            raise LocalProtocolError(f"metadata[{key!r}] must be a str, not {type(value).__name__}")
+        if len(key) > 64 or len(value) > 512:
+            raise LocalProtocolError(
+                f"metadata[{key[:64]!r}] is too long: keys hold 64 characters, values 512"
+            )
+
+
+def _bytes_per_ms(session: Mapping[str, Any], side: str) -> int:
+    """Bytes of one ms of audio in the session's format for this side (P-240)."""
+    audio = session.get("audio")
+    part = audio.get(side) if isinstance(audio, Mapping) else None
+    format_ = part.get("format") if isinstance(part, Mapping) else None
+    name = format_.get("type") if isinstance(format_, Mapping) else None
+    return BYTES_PER_MS.get(str(name), BYTES_PER_MS["audio/pcm"])

@@ -1,0 +1,130 @@
+"""Mirror of the default conversation: its items, their order, what was truncated.
+
+Items of out-of-band responses never enter it (P-31). Audio is never kept, so its size follows the
+words that were spoken.
+"""
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from antiphon.wire.items import ContentPart, Item
+
+__all__ = ["Conversation"]
+
+# P-211: "root" puts an item first.
+_ROOT = "root"
+
+
+class Conversation:
+    """Items by id, in order. Every operation takes constant time, however long the talk."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, Item] = {}
+        # A doubly linked list. Invariant: _before[_after[x]] == x for every x, _ROOT included at
+        # the start, and _last is the one that nothing comes after.
+        self._after: dict[str, str] = {}
+        self._before: dict[str, str] = {}
+        self._last = _ROOT
+        self._truncated: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __contains__(self, item_id: str) -> bool:
+        return item_id in self._items
+
+    def __iter__(self) -> Iterator[Item]:
+        at = self._after.get(_ROOT)
+        while at is not None:
+            yield self._items[at]
+            at = self._after.get(at)
+
+    def get(self, item_id: str) -> Item | None:
+        return self._items.get(item_id)
+
+    @property
+    def last_id(self) -> str | None:
+        return None if self._last == _ROOT else self._last
+
+    def truncated_at(self, item_id: str) -> int | None:
+        """Where the item's audio was cut, in ms, or None when it was not."""
+        return self._truncated.get(item_id)
+
+    def add(self, item: Item, previous_item_id: str | None) -> None:
+        """Insert after `previous_item_id`; None or an unknown id appends, "root" puts it first.
+
+        A null on the wire can mean "first" (P-211), but some servers put a stray null on every
+        event (P-297), so the caller says "root" only where it knows that first was asked for.
+        """
+        item_id = item.id
+        if not item_id:
+            return
+        if item_id in self._items:
+            # P-213: some servers accept a duplicate id. There is still one item of that name.
+            self._items[item_id] = item
+            return
+        self._items[item_id] = item
+        known = previous_item_id == _ROOT or previous_item_id in self._items
+        before = previous_item_id if previous_item_id is not None and known else self._last
+        after = self._after.get(before)
+        self._after[before] = item_id
+        self._before[item_id] = before
+        if after is None:
+            self._last = item_id
+        else:
+            self._after[item_id] = after
+            self._before[after] = item_id
+
+    def update(self, item: Item) -> None:
+        """Replace an item by a fuller version of it; unknown ids are left alone.
+
+        What a client was told of the words stays when the new version lacks them: the server's
+        item events for user audio carry no transcript (P-185).
+        """
+        item_id = item.id
+        old = self._items.get(item_id) if item_id else None
+        if old is None or not item_id:
+            return
+        if old.content and item.content:
+            known = [part.transcript for part in old.content]
+            known += [None] * (len(item.content) - len(known))
+            content = [
+                replace(part, transcript=words) if words and not part.transcript else part
+                for part, words in zip(item.content, known, strict=False)
+            ]
+            item = replace(item, content=content)
+        self._items[item_id] = item
+
+    def delete(self, item_id: str) -> bool:
+        """Remove an item; False when there was none."""
+        if self._items.pop(item_id, None) is None:
+            return False
+        before = self._before.pop(item_id)
+        after = self._after.pop(item_id, None)
+        if after is None:
+            self._after.pop(before, None)
+            self._last = before
+        else:
+            self._after[before] = after
+            self._before[after] = before
+        self._truncated.pop(item_id, None)
+        return True
+
+    def truncate(self, item_id: str, content_index: int, audio_end_ms: int) -> None:
+        """P-218: truncating deletes the item's transcript, here as on the server."""
+        if item_id in self._items:
+            self._truncated[item_id] = audio_end_ms
+            self._set_transcript(item_id, content_index, None)
+
+    def transcribe(self, item_id: str, content_index: int, transcript: str) -> None:
+        """Put the words of the user's audio into its item, if the item is there yet (P-187)."""
+        if item_id in self._items:
+            self._set_transcript(item_id, content_index, transcript)
+
+    def _set_transcript(self, item_id: str, content_index: int, transcript: str | None) -> None:
+        item = self._items[item_id]
+        content = list(item.content or [ContentPart(type="input_audio")])
+        if 0 <= content_index < len(content):
+            content[content_index] = replace(content[content_index], transcript=transcript)
+            self._items[item_id] = replace(item, content=content)

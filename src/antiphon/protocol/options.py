@@ -1,0 +1,43 @@
+"""What can be set about a connection's behaviour. Times are in seconds."""
+
+import msgspec
+
+from antiphon.protocol.response import Tolerance
+
+__all__ = ["DEFAULT_TOLERANCES", "Options"]
+
+# Met on OpenAI's own servers or on the way there (P-67), and safe to forgive: the events still name
+# their response by id, so nothing can land on the wrong one.
+DEFAULT_TOLERANCES = frozenset({Tolerance.DONE_WITHOUT_CREATED, Tolerance.OUTPUT_BEFORE_CREATED})
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of one `Connection`.
+
+    Attributes:
+        max_in_flight: how many responses may occupy the server at once; None for no limit, 1 for
+            the single-slot model.
+        create_timeout: how long the server may take to name a response that was asked for.
+        settle_timeout: how long it may take to answer a cancel.
+        stall_timeout: how long it may say nothing about a response it is working on.
+        request_timeout: how long it may take to answer anything else.
+        echoes_metadata: whether `response.created` carries the metadata of its create (P-36).
+            False falls back to the order of the creates.
+        tolerances: deviations from the documented order that are forgiven.
+        remembered: how many finished responses are remembered to recognise stragglers (I9).
+        kept_events: how many events of responses that nobody announced are kept, in all.
+        busy_retries: how often a create that lost the lane to another response is tried again.
+        busy_backoff: the first pause before that where nothing shows when the lane becomes free.
+    """
+
+    max_in_flight: int | None = None
+    create_timeout: float = 10.0
+    settle_timeout: float = 5.0
+    stall_timeout: float = 60.0
+    request_timeout: float = 10.0
+    echoes_metadata: bool = True
+    tolerances: frozenset[Tolerance] = DEFAULT_TOLERANCES
+    remembered: int = 256
+    kept_events: int = 256
+    busy_retries: int = 8
+    busy_backoff: float = 0.05

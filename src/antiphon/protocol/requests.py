@@ -1,0 +1,158 @@
+"""Which answer belongs to which request.
+
+Every client event that the server answers is a `Request` until its answer, an `error`, its
+deadline or the end of the connection: exactly one of these answers it (I3). Success is recognised
+by kind and, for items, by item id; errors by the `event_id` that the server echoes. Servers do not
+always echo it (P-85), so there is a fallback by error code and param, which answers a request only
+when the evidence leaves no other candidate.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+from antiphon.protocol.deadlines import Deadline
+from antiphon.protocol.response import Response, ResponseState
+from antiphon.wire.items import ErrorInfo
+
+__all__ = [
+    "ACTIVE_RESPONSE",
+    "NOTHING_TO_CANCEL",
+    "Request",
+    "RequestKind",
+    "Requests",
+    "error_code",
+]
+
+ACTIVE_RESPONSE = "conversation_already_has_active_response"
+NOTHING_TO_CANCEL = "response_cancel_not_active"
+
+
+class RequestKind(StrEnum):
+    SESSION_UPDATE = "session.update"
+    ITEM_CREATE = "conversation.item.create"
+    ITEM_RETRIEVE = "conversation.item.retrieve"
+    ITEM_TRUNCATE = "conversation.item.truncate"
+    ITEM_DELETE = "conversation.item.delete"
+    COMMIT = "input_audio_buffer.commit"
+    CLEAR = "input_audio_buffer.clear"
+    RESPONSE_CREATE = "response.create"
+    RESPONSE_CANCEL = "response.cancel"
+
+
+# With the event_id missing, the code tells what kind of request an error answers...
+_KIND_BY_CODE = {
+    ACTIVE_RESPONSE: RequestKind.RESPONSE_CREATE,
+    NOTHING_TO_CANCEL: RequestKind.RESPONSE_CANCEL,
+    "input_audio_buffer_commit_empty": RequestKind.COMMIT,
+    "item_truncate_invalid_item_id": RequestKind.ITEM_TRUNCATE,
+    "unsupported_content_type": RequestKind.ITEM_TRUNCATE,
+    "item_delete_invalid_item_id": RequestKind.ITEM_DELETE,
+    "item_retrieve_invalid_item_id": RequestKind.ITEM_RETRIEVE,
+    "invalid_tool_call_id": RequestKind.ITEM_CREATE,
+    "cannot_update_voice": RequestKind.SESSION_UPDATE,
+}
+# ... or else the parameter that it objects to.
+_KIND_BY_PARAM = {
+    "session": RequestKind.SESSION_UPDATE,
+    "item": RequestKind.ITEM_CREATE,
+    "previous_item_id": RequestKind.ITEM_CREATE,
+    "response": RequestKind.RESPONSE_CREATE,
+    "audio_end_ms": RequestKind.ITEM_TRUNCATE,
+    "content_index": RequestKind.ITEM_TRUNCATE,
+}
+
+
+def error_code(error: ErrorInfo) -> str | None:
+    """The code to compare. One server family puts it into `type` (P-306)."""
+    return error.code or error.type or None
+
+
+class Request:
+    """One client event that awaits its answer. `owner` belongs to the shell."""
+
+    __slots__ = ("deadline", "event_id", "kind", "owner", "payload", "response", "subject")
+
+    def __init__(
+        self,
+        event_id: str,
+        kind: RequestKind,
+        *,
+        subject: str | None = None,
+        response: Response | None = None,
+        payload: Any = None,
+    ) -> None:
+        self.event_id = event_id
+        self.kind = kind
+        self.subject = subject
+        self.response = response
+        self.payload = payload
+        self.deadline: Deadline | None = None
+        self.owner: Any = None
+
+    def __repr__(self) -> str:
+        return f"<Request {self.kind} {self.event_id}>"
+
+
+class Requests:
+    """The requests under way."""
+
+    def __init__(self) -> None:
+        # Invariant: the same requests stand in both, in the order in which they were sent.
+        self._by_event_id: dict[str, Request] = {}
+        self._by_kind: dict[RequestKind, dict[str, Request]] = {kind: {} for kind in RequestKind}
+
+    def __len__(self) -> int:
+        return len(self._by_event_id)
+
+    def __contains__(self, request: Request) -> bool:
+        return self._by_event_id.get(request.event_id) is request
+
+    def add(self, request: Request) -> None:
+        self._by_event_id[request.event_id] = request
+        self._by_kind[request.kind][request.event_id] = request
+
+    def remove(self, request: Request | None) -> None:
+        """Forget it; None and one that is not here are fine."""
+        if request is None:
+            return
+        self._by_event_id.pop(request.event_id, None)
+        self._by_kind[request.kind].pop(request.event_id, None)
+
+    def get(self, event_id: str | None) -> Request | None:
+        return self._by_event_id.get(event_id) if event_id else None
+
+    def answered(self, kind: RequestKind, subject: str | None = None) -> Request | None:
+        """The oldest request of this kind, about this item if one is named: it is answered."""
+        for request in self._by_kind[kind].values():
+            if request.subject == subject:
+                return request
+        return None
+
+    def all(self) -> list[Request]:
+        return list(self._by_event_id.values())
+
+    def match_error(self, error: ErrorInfo) -> Request | None:
+        """The request that this error answers, or None when that cannot be known."""
+        if error.event_id:
+            return self._by_event_id.get(error.event_id)
+        kind = _KIND_BY_CODE.get(error_code(error) or "")
+        if kind is None and error.param:
+            kind = _KIND_BY_PARAM.get(error.param.partition(".")[0])
+        if kind is RequestKind.RESPONSE_CANCEL:
+            return self._crossed_cancel()
+        if kind is not None:
+            # The server reads requests in order and answers each before the next, so among
+            # requests of one kind the error is for the oldest.
+            return next(iter(self._by_kind[kind].values()), None)
+        # Nothing but a lone candidate is evidence enough.
+        if len(self._by_event_id) == 1:
+            return next(iter(self._by_event_id.values()))
+        return None
+
+    def _crossed_cancel(self) -> Request | None:
+        """Whose cancel found nothing: one whose response is over, else the only one there is."""
+        cancels = self._by_kind[RequestKind.RESPONSE_CANCEL]
+        for request in cancels.values():
+            if request.response is not None and request.response.state is ResponseState.CLOSED:
+                return request
+        return next(iter(cancels.values())) if len(cancels) == 1 else None
