@@ -12,10 +12,10 @@ VENV_READY := $(VENV)/.antiphon-venv
 RUN_READY  := $(VENV)/.antiphon-run
 DEV_READY  := $(VENV)/.antiphon-dev
 
-CHECKED := src tests $(wildcard benchmarks examples)
+CHECKED := src tests docs $(wildcard examples)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit coverage format clean check-python
+.PHONY: help demo test lint types unit coverage docs format clean check-python
 
 help:  ## show this list
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-10s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ coverage: $(DEV_READY)  ## the tests under coverage; wire/ and protocol/ must be
 	$(BIN)/coverage run -m pytest -q
 	$(BIN)/coverage report
 	$(BIN)/coverage report --include='src/antiphon/wire/*,src/antiphon/protocol/*' --fail-under=100
+
+docs: $(DEV_READY)  ## redraw what the documents take from the code
+	$(BIN)/python docs/generate.py
 
 format: $(DEV_READY)  ## put code into the common format
 	$(BIN)/ruff check --fix .

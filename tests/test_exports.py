@@ -59,8 +59,8 @@ def documented(value: object) -> bool:
     """Whether a class or function has a docstring of its own, neither inherited nor generated."""
     if not (inspect.isclass(value) or inspect.isroutine(value)):
         return True
-    text = vars(value).get("__doc__") if inspect.isclass(value) else value.__doc__
-    return bool(text) and not text.startswith(f"{value.__name__}(")
+    text = (vars(value).get("__doc__") if inspect.isclass(value) else value.__doc__) or ""
+    return text.strip() != "" and not text.startswith(f"{value.__name__}(")
 
 
 def test_public_names_of_the_package_are_documented() -> None:

@@ -22,7 +22,10 @@ SECONDS = 60.0
 
 
 def compile_snippet(path: Path) -> CodeType:
-    return compile(path.read_text(), str(path), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    code: CodeType = compile(
+        path.read_text(), str(path), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    )
+    return code
 
 
 async def run_snippet(path: Path) -> None:

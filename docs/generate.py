@@ -1,0 +1,68 @@
+"""Write the parts of the documents that are drawn from the code.
+
+`make docs` runs this; tests/test_protocol_page.py fails when a document is out of date. A drawn
+part stands between `<!-- drawn: NAME -->` and `<!-- end of NAME -->`.
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+
+from antiphon.emulator.behaviour import Behaviour
+
+__all__ = ["DRAWN", "main", "redraw"]
+
+DOCS = Path(__file__).parent
+
+
+def values(spec: "dataclasses.Field[object]") -> str:
+    """What the knob can be, its default first and bold."""
+    kind, default = spec.type, spec.default
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        others = [value.value for value in kind if value is not default]
+        return ", ".join([f"**{default}**", *others])
+    if isinstance(default, bool):
+        return "**yes**, no" if default else "**no**, yes"
+    if isinstance(default, frozenset):
+        return ", ".join(f"**{value}**" for value in sorted(default))
+    if dataclasses.is_dataclass(default):
+        return f"see `{type(default).__name__}`"
+    return "**none**, a number" if default is None else f"**{default}**"
+
+
+def knobs() -> str:
+    rows = ["| knob | values | what it is | facts it varies |", "| --- | --- | --- | --- |"]
+    for spec in dataclasses.fields(Behaviour):
+        says, facts = spec.metadata["says"], spec.metadata["facts"]
+        rows.append(f"| K-{spec.name} | {values(spec)} | {says} | {facts} |")
+    return "\n".join(rows)
+
+
+# Document and name of each drawn part -> what draws it.
+DRAWN: dict[tuple[str, str], Callable[[], str]] = {("protocol.md", "knobs"): knobs}
+
+
+def redraw(text: str, name: str, drawn: str) -> str:
+    """The document with one drawn part replaced.
+
+    Raises:
+        ValueError: the document has no place for it.
+    """
+    start, end = f"<!-- drawn: {name} -->\n", f"\n<!-- end of {name} -->"
+    pattern = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
+    text, count = pattern.subn(lambda _: f"{start}\n{drawn}\n{end}", text)
+    if count != 1:
+        raise ValueError(f"{count} places for {name}")
+    return text
+
+
+def main() -> None:
+    for (document, name), draw in DRAWN.items():
+        path = DOCS / document
+        path.write_text(redraw(path.read_text(), name, draw()))
+
+
+if __name__ == "__main__":
+    main()
