@@ -5,6 +5,7 @@ Three things can come out of a frame: a typed event (see `server_events` and `cl
 None of them is an exception: a peer decides what it sends, so nothing it sends may raise.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 from functools import cache
 from types import MemberDescriptorType
@@ -71,22 +72,25 @@ class Event(
 
         A path is ``"phase"`` for a field of the event and ``"item.content[0].phase"`` for one
         further in. Objects that are passed on whole (a session, metadata, a tool's parameters)
-        are not searched. Costs a second parse of `raw`; nothing is kept.
+        are not searched. Costs a second parse of `raw`; nothing is kept. Empty when the frame
+        cannot be parsed as a whole: the decoder never looks inside a field that it does not know.
         """
         found: dict[str, Any] = {}
         if self.raw:
-            _collect_unknown(msgspec.json.decode(self.raw), type(self), "", found)
+            try:
+                frame = msgspec.json.decode(self.raw)
+            except (msgspec.MsgspecError, ValueError, RecursionError):
+                return found
+            _collect_unknown(frame, type(self), "", found)
             found.pop("type", None)
         return found
 
 
-_set_raw = cast(MemberDescriptorType, _RawSlot.__dict__["_raw"]).__set__
-
-
-def attach_raw(event: Event, raw: bytes) -> None:
-    """Remember the frame that ``event`` was decoded from. For the codec only."""
-    # The slot's own descriptor, because events are frozen for everyone else.
-    _set_raw(event, raw)
+attach_raw: Callable[[Event, bytes], None] = cast(
+    MemberDescriptorType, _RawSlot.__dict__["_raw"]
+).__set__
+"""Remember the frame that an event was decoded from. For the codec only: the slot's own
+descriptor, because events are frozen for everyone else."""
 
 
 def _collect_unknown(
@@ -147,6 +151,7 @@ class MalformedReason(StrEnum):
     NO_TYPE = "no_type"
     TYPE_NOT_STRING = "type_not_string"
     MISSING_FIELD = "missing_field"
+    BAD_BASE64 = "bad_base64"
     WRONG_FIELD = "wrong_field"
 
 

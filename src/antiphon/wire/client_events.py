@@ -5,7 +5,7 @@ An ``event_id`` of the client's choosing (512 characters at most) comes back in
 ``error.event_id`` when the server objects.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 from antiphon.wire.base import UNSET, Event, Maybe, WireStruct
 from antiphon.wire.items import Item
@@ -86,7 +86,7 @@ class ConversationItemRetrieve(
 class ConversationItemTruncate(
     ClientEvent, frozen=True, kw_only=True, tag="conversation.item.truncate"
 ):
-    """Cut the audio of an assistant item after ``audio_end_ms``; the server drops its transcript."""
+    """Cut an assistant item's audio after ``audio_end_ms``; its transcript goes, too."""
 
     item_id: str
     content_index: int
@@ -104,7 +104,7 @@ class ConversationItemDelete(
 class ResponseCreateParams(WireStruct, frozen=True, kw_only=True):
     """What one response does differently from the session; see `session_config.ResponseConfig`."""
 
-    conversation: Maybe[Literal["auto", "none"] | str] = UNSET
+    conversation: Maybe[str] = UNSET
     metadata: Maybe[dict[str, str]] = UNSET
     input: Maybe[list[Item]] = UNSET
     instructions: Maybe[str] = UNSET

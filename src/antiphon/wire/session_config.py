@@ -40,7 +40,7 @@ __all__ = [
 
 
 class AudioFormat(TypedDict, total=False):
-    """``{"type": "audio/pcm", "rate": 24000}`` (PCM16 LE mono), ``audio/pcmu`` or ``audio/pcma``."""
+    """``audio/pcm`` with rate 24000 (Hz; PCM16 LE mono), ``audio/pcmu`` or ``audio/pcma``."""
 
     type: str
     rate: int

@@ -1,0 +1,324 @@
+"""Events to JSON and back.
+
+Decoding is one pass of a tagged-union decoder: no dict in between, no second look. Only what
+that pass refuses is looked at again, to tell an unknown event from a broken one and to say which
+response a broken one concerns. Nothing that a peer sends makes `Codec.decode` raise.
+
+Two things are worth a path of their own, because they are nine tenths of the traffic: audio that
+arrives and audio that is sent. Both hand the base64 to a vectorised library, several times faster
+than the JSON decoder's own.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import cache, reduce
+from operator import or_
+from typing import Any, NamedTuple, TypeAlias, cast
+
+import msgspec
+from msgspec.structs import replace
+from pybase64 import b64decode, b64encode
+
+from antiphon.exceptions import LocalProtocolError
+from antiphon.wire.base import (
+    Event,
+    Malformed,
+    MalformedReason,
+    UnknownEvent,
+    attach_raw,
+)
+from antiphon.wire.client_events import ClientEvent, InputAudioBufferAppend
+from antiphon.wire.dialects import GA, Dialect, translation_for
+from antiphon.wire.server_events import ResponseOutputAudioDelta, ServerEvent
+
+__all__ = [
+    "MAX_FRAME_BYTES",
+    "Codec",
+    "Frame",
+    "Malformed",
+    "MalformedReason",
+    "UnknownEvent",
+]
+
+Frame: TypeAlias = bytes | bytearray | memoryview | str
+"""One message as a transport hands it over."""
+
+MAX_FRAME_BYTES = 16 * 1024 * 1024
+"""Default limit: a little above the 15 MiB that servers allow for one append."""
+
+# What decoders raise: bad JSON or wrong types, invalid UTF-8, nesting beyond the stack.
+_DECODE_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError)
+# ... and encoders: objects that JSON has no form for, lone surrogates, cycles.
+_ENCODE_ERRORS = (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError)
+
+_TYPE_KEY = b'{"type":"'
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+
+# Up to this length the JSON decoder's own base64 is as fast as taking the frame apart.
+_AUDIO_FAST_BYTES = 768
+# Where `delta` must begin for an audio delta to take the fast path.
+_AUDIO_HEAD_WITHIN = 768
+
+
+class _Head(msgspec.Struct):
+    # The least that can be read from a frame in which something is wrong.
+    type: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    response_id: msgspec.Raw = msgspec.Raw(b"null")
+    response: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _ResponseHead(msgspec.Struct):
+    id: str | None = None
+
+
+class _Direction(NamedTuple):
+    # What it takes to read one side's events under one dialect.
+    decoder: msgspec.json.Decoder[Any]
+    ga_types: Mapping[str, str]  # type on the wire -> GA type
+
+
+_head_decoder = msgspec.json.Decoder(_Head)
+_object_decoder = msgspec.json.Decoder(dict[str, Any])
+_str_decoder = msgspec.json.Decoder(str)
+_id_decoder = msgspec.json.Decoder(str | None)
+_response_head_decoder = msgspec.json.Decoder(_ResponseHead)
+_encoder = msgspec.json.Encoder()
+
+
+class Codec:
+    """Reads and writes the frames of a connection, on either side of it.
+
+    Holds no state between calls, so one codec may serve many connections.
+
+    Args:
+        dialect: how the peer spells things; on this side events are GA events always.
+        max_frame_bytes: a longer frame is not parsed but reported as `MalformedReason.TOO_LARGE`.
+    """
+
+    def __init__(self, dialect: Dialect = GA, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
+        self.dialect = dialect
+        self.max_frame_bytes = max_frame_bytes
+        self._translation = translation_for(dialect)
+        self._server = _direction(self._translation.server_types)
+        self._client = _direction(self._translation.client_types)
+        self._audio_head_decoder = _audio_head_decoder(self._translation.server_types)
+
+    def decode(self, frame: Frame) -> ServerEvent | UnknownEvent | Malformed:
+        """Read one frame from a server.
+
+        Returns the event; an `UnknownEvent` when its type is not in the catalogue; a `Malformed`
+        report when it is no event. Never raises, whatever the bytes.
+        """
+        if (
+            isinstance(frame, bytes)
+            and _AUDIO_FAST_BYTES < len(frame) <= self.max_frame_bytes
+            and (event := _read_audio_delta(frame, self._audio_head_decoder)) is not None
+        ):
+            return event
+        return cast(ServerEvent | UnknownEvent | Malformed, self._decode(frame, self._server))
+
+    def decode_client(self, frame: Frame) -> ClientEvent | UnknownEvent | Malformed:
+        """Read one frame from a client: as `decode`, for the server's side."""
+        return cast(ClientEvent | UnknownEvent | Malformed, self._decode(frame, self._client))
+
+    def encode(self, event: ClientEvent | UnknownEvent) -> bytes:
+        """Write one event for a server.
+
+        Raises:
+            LocalProtocolError: the event holds something that JSON cannot express.
+        """
+        return self._encode(event)
+
+    def encode_server(self, event: ServerEvent | UnknownEvent) -> bytes:
+        """Write one event for a client: as `encode`, for the server's side."""
+        return self._encode(event)
+
+    def _decode(self, frame: Frame, direction: _Direction) -> Event | UnknownEvent | Malformed:
+        if not isinstance(frame, bytes):
+            try:
+                frame = frame.encode() if isinstance(frame, str) else bytes(frame)
+            except UnicodeEncodeError:
+                detail = "the text holds a lone surrogate"
+                return Malformed(MalformedReason.NOT_UTF8, detail, size=len(frame))
+        if len(frame) > self.max_frame_bytes:
+            detail = f"more than {self.max_frame_bytes} bytes"
+            return Malformed(MalformedReason.TOO_LARGE, detail, size=len(frame))
+        try:
+            event: Event = direction.decoder.decode(frame)
+        except _DECODE_ERRORS as error:
+            return _explain(frame, error, direction)
+        if (change := self._translation.after_decode.get(type(event))) is not None:
+            event = change(event)
+        attach_raw(event, frame)
+        return event
+
+    def _encode(self, event: Event | UnknownEvent) -> bytes:
+        try:
+            if isinstance(event, UnknownEvent):
+                return _encoder.encode({**event.fields, "type": event.type})
+            if isinstance(event, InputAudioBufferAppend):
+                return _write_audio(replace(event, audio=b""), event.audio)
+            if isinstance(event, ResponseOutputAudioDelta):
+                return self._spell(event, _write_audio(replace(event, delta=b""), event.delta))
+            change = self._translation.before_encode.get(type(event))
+            return self._spell(event, _encoder.encode(change(event) if change else event))
+        except _ENCODE_ERRORS as error:
+            # Not the error's own words: they may quote the payload.
+            raise LocalProtocolError(
+                f"{event.type} cannot be written as JSON ({type(error).__name__})"
+            ) from error
+
+    def _spell(self, event: Event, frame: bytes) -> bytes:
+        name = self._translation.wire_names.get(type(event))
+        if name is None:
+            return frame
+        # The encoder writes the tag first, so the GA name stands at a known place.
+        return b"".join((_TYPE_KEY, name.encode(), frame[len(_TYPE_KEY) + len(event.type) :]))
+
+
+@cache
+def _direction(types: tuple[type[Event], ...]) -> _Direction:
+    ga_types = {str(event.__struct_config__.tag): event.type for event in types}
+    return _Direction(msgspec.json.Decoder(reduce(or_, types)), ga_types)
+
+
+# -- audio ------------------------------------------------------------------------------------
+
+
+@cache
+def _audio_head_decoder(types: tuple[type[Event], ...]) -> msgspec.json.Decoder[Any]:
+    # The audio delta under each of its names, with every field known: see _read_audio_delta.
+    heads = tuple(
+        msgspec.defstruct(
+            f"{event.__name__}Head",
+            (),
+            bases=(event,),
+            module=__name__,
+            tag=event.__struct_config__.tag,
+            forbid_unknown_fields=True,
+        )
+        for event in types
+        if issubclass(event, ResponseOutputAudioDelta)
+    )
+    return msgspec.json.Decoder(reduce(or_, heads))
+
+
+def _read_audio_delta(
+    frame: bytes, head_decoder: msgspec.json.Decoder[Any]
+) -> ResponseOutputAudioDelta | None:
+    """Read an audio delta whose last field is ``delta``, or return None to take the long way.
+
+    The frame is cut into head, base64 and ``"}``; the head, with ``"}`` put behind it, is parsed
+    by a decoder that admits no unknown field. That is as strict as parsing the whole:
+
+    - The head ends with an unescaped quote (a colon precedes it). Were it a closing quote, the
+      one put behind it would open a string that never ends; so it opens one, and the value cut
+      out is that string's.
+    - ``"delta":`` right before it makes it the value of ``delta``, or else of a key that ends
+      with an escaped quote and ``delta``, which is an unknown field.
+    - It is a field of the event itself: the one brace behind it closes the top level.
+    - Strict base64 holds no quote, backslash or control character, so the string ends where the
+      frame says and holds exactly these characters.
+    """
+    if (start := frame.find(b'"delta":"', 0, _AUDIO_HEAD_WITHIN) + 9) < 9:
+        if (start := frame.find(b'"delta": "', 0, _AUDIO_HEAD_WITHIN) + 10) < 10:
+            return None
+    if start > len(frame) - 2 or not frame.endswith(b'"}'):
+        return None
+    try:
+        head: ResponseOutputAudioDelta = head_decoder.decode(frame[:start] + b'"}')
+        audio = b64decode(memoryview(frame)[start:-2], None, True)
+    except _DECODE_ERRORS:
+        return None
+    # Nothing to attach as raw: every byte of the frame is in these fields.
+    return ResponseOutputAudioDelta(
+        event_id=head.event_id,
+        response_id=head.response_id,
+        item_id=head.item_id,
+        output_index=head.output_index,
+        content_index=head.content_index,
+        delta=audio,
+    )
+
+
+def _write_audio(silent: Event, audio: bytes) -> bytes:
+    # The audio is the last field of its class, so that the frame of the event without it ends
+    # with an empty string to fill.
+    return b"".join((_encoder.encode(silent)[:-2], b64encode(audio), b'"}'))
+
+
+# -- what went wrong --------------------------------------------------------------------------
+
+
+def _explain(frame: bytes, error: Exception, direction: _Direction) -> UnknownEvent | Malformed:
+    """Say what a frame is that the decoder of ``direction`` refused with ``error``."""
+    try:
+        head = _head_decoder.decode(frame)
+    except _DECODE_ERRORS as broken:
+        return _report(frame, broken)
+    if isinstance(head.type, msgspec.UnsetType):
+        return Malformed(MalformedReason.NO_TYPE, "the object has no `type`", size=len(frame))
+    try:
+        name = _str_decoder.decode(head.type)
+    except msgspec.ValidationError:
+        detail = "`type` is not a string"
+        return Malformed(MalformedReason.TYPE_NOT_STRING, detail, size=len(frame))
+    except _DECODE_ERRORS as broken:
+        return _report(frame, broken)
+    if name in direction.ga_types:
+        return _report(frame, error, type=direction.ga_types[name], head=head)
+    try:
+        return UnknownEvent(type=name, fields=_object_decoder.decode(frame), raw=frame)
+    except _DECODE_ERRORS as broken:
+        return _report(frame, broken, head=head)
+
+
+def _report(
+    frame: bytes, error: Exception, *, type: str | None = None, head: _Head | None = None
+) -> Malformed:
+    reason, detail, param = _classify(error)
+    return Malformed(
+        reason=reason,
+        detail=detail,
+        size=len(frame),
+        type=type,
+        response_id=None if head is None else _response_id(head),
+        param=param,
+    )
+
+
+def _classify(error: Exception) -> tuple[MalformedReason, str, str | None]:
+    """Return reason, detail and path of the field to blame. Nothing of it quotes the payload."""
+    if isinstance(error, UnicodeDecodeError):
+        return MalformedReason.NOT_UTF8, "the text is not valid UTF-8", None
+    if isinstance(error, RecursionError):
+        return MalformedReason.TOO_DEEP, "nested too deeply", None
+    if not isinstance(error, msgspec.ValidationError):
+        return MalformedReason.NOT_JSON, str(error), None
+    what, _, path = str(error).rpartition(" - at `$")
+    if not what:
+        what, path = path, ""
+    # "[...]" stands for a key of a free-form object.
+    param = path.rstrip("`").lstrip(".").partition("[...]")[0] or None
+    if what.startswith("Invalid value"):
+        # Of all values only the tag is checked, and `type` was one of ours when read alone.
+        return MalformedReason.WRONG_FIELD, "`type` is given more than once", "type"
+    if (missing := _MISSING.match(what)) is not None:
+        param = f"{param}.{missing[1]}" if param else missing[1]
+        return MalformedReason.MISSING_FIELD, f"`{param}` is missing", param
+    if param is None and what.startswith("Expected `object`"):
+        return MalformedReason.NOT_OBJECT, what, None
+    if what.startswith("Invalid base64"):
+        return MalformedReason.BAD_BASE64, f"`{param}` is not base64", param
+    return MalformedReason.WRONG_FIELD, f"{what} at `{param or '?'}`", param
+
+
+def _response_id(head: _Head) -> str | None:
+    try:
+        response_id: str | None = _id_decoder.decode(head.response_id)
+        if response_id is not None:
+            return response_id
+        response: _ResponseHead = _response_head_decoder.decode(head.response)
+        return response.id
+    except _DECODE_ERRORS:
+        return None
