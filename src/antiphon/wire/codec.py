@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from functools import cache, reduce
 from operator import or_
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -60,6 +60,9 @@ _AUDIO_FAST_BYTES = 768
 _AUDIO_HEAD_WITHIN = 768
 
 
+_E = TypeVar("_E", bound=Event)
+
+
 class _Head(msgspec.Struct):
     # The least that can be read from a frame in which something is wrong.
     type: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
@@ -71,9 +74,9 @@ class _ResponseHead(msgspec.Struct):
     id: str | None = None
 
 
-class _Direction(NamedTuple):
+class _Direction(NamedTuple, Generic[_E]):
     # What it takes to read one side's events under one dialect.
-    decoder: msgspec.json.Decoder[Any]
+    decoder: msgspec.json.Decoder[_E]
     ga_types: Mapping[str, str]  # type on the wire -> GA type
 
 
@@ -115,11 +118,11 @@ class Codec:
             and (event := _read_audio_delta(frame, self._audio_head_decoder)) is not None
         ):
             return event
-        return cast(ServerEvent | UnknownEvent | Malformed, self._decode(frame, self._server))
+        return self._decode(frame, self._server)
 
     def decode_client(self, frame: Frame) -> ClientEvent | UnknownEvent | Malformed:
         """Read one frame from a client: as `decode`, for the server's side."""
-        return cast(ClientEvent | UnknownEvent | Malformed, self._decode(frame, self._client))
+        return self._decode(frame, self._client)
 
     def encode(self, event: ClientEvent | UnknownEvent) -> bytes:
         """Write one event for a server.
@@ -133,7 +136,7 @@ class Codec:
         """Write one event for a client: as `encode`, for the server's side."""
         return self._encode(event)
 
-    def _decode(self, frame: Frame, direction: _Direction) -> Event | UnknownEvent | Malformed:
+    def _decode(self, frame: Frame, direction: _Direction[_E]) -> _E | UnknownEvent | Malformed:
         if not isinstance(frame, bytes):
             try:
                 frame = frame.encode() if isinstance(frame, str) else bytes(frame)
@@ -144,7 +147,7 @@ class Codec:
             detail = f"more than {self.max_frame_bytes} bytes"
             return Malformed(MalformedReason.TOO_LARGE, detail, size=len(frame))
         try:
-            event: Event = direction.decoder.decode(frame)
+            event = direction.decoder.decode(frame)
         except _DECODE_ERRORS as error:
             return _explain(frame, error, direction)
         if (change := self._translation.after_decode.get(type(event))) is not None:
@@ -155,7 +158,8 @@ class Codec:
     def _encode(self, event: Event | UnknownEvent) -> bytes:
         try:
             if isinstance(event, UnknownEvent):
-                return _encoder.encode({**event.fields, "type": event.type})
+                typed = {"type": event.type}
+                return _encoder.encode(typed | event.fields | typed)
             if isinstance(event, InputAudioBufferAppend):
                 return _write_audio(replace(event, audio=b""), event.audio)
             if isinstance(event, ResponseOutputAudioDelta):
@@ -177,9 +181,10 @@ class Codec:
 
 
 @cache
-def _direction(types: tuple[type[Event], ...]) -> _Direction:
+def _direction(types: tuple[type[_E], ...]) -> _Direction[_E]:
     ga_types = {str(event.__struct_config__.tag): event.type for event in types}
-    return _Direction(msgspec.json.Decoder(reduce(or_, types)), ga_types)
+    union: Any = reduce(or_, types)
+    return _Direction(msgspec.json.Decoder(union), ga_types)
 
 
 # -- audio ------------------------------------------------------------------------------------
@@ -250,7 +255,9 @@ def _write_audio(silent: Event, audio: bytes) -> bytes:
 # -- what went wrong --------------------------------------------------------------------------
 
 
-def _explain(frame: bytes, error: Exception, direction: _Direction) -> UnknownEvent | Malformed:
+def _explain(
+    frame: bytes, error: Exception, direction: _Direction[Any]
+) -> UnknownEvent | Malformed:
     """Say what a frame is that the decoder of ``direction`` refused with ``error``."""
     try:
         head = _head_decoder.decode(frame)

@@ -70,7 +70,7 @@ GA = Dialect.GA
 BETA = Dialect.BETA
 
 _S = TypeVar("_S", bound=msgspec.Struct)
-_Change = Callable[[Any], Event]
+_Change = Callable[[Any], Any]
 
 
 class Translation(NamedTuple):
