@@ -1,0 +1,90 @@
+"""Concurrent responses and exact interruption for the OpenAI Realtime API.
+
+async with antiphon.connect(model="gpt-realtime") as session:
+    answer = session.create_response(instructions="Say hello.")
+    verdict = session.create_response(
+        instructions="Is the caller angry? yes/no", conversation="none",
+        output_modalities=["text"],
+    )
+    async for chunk in answer.audio:
+        play(chunk)
+    print(await verdict.text())
+    receipt = await session.interrupt()
+"""
+
+from antiphon.client.connect import connect
+from antiphon.client.handle import FunctionCall, ResponseHandle, StreamLimits
+from antiphon.client.pending import PendingReceipt, PendingRequest
+from antiphon.client.reconnect import ReconnectPolicy
+from antiphon.client.session import Session
+from antiphon.client.streams import Stream
+from antiphon.client.transport import Connector, FrameHandler, PicowsConnector, Transport
+from antiphon.exceptions import (
+    ConcurrencyError,
+    ConnectError,
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    LocalProtocolError,
+    MissingDependency,
+    ProtocolError,
+    RealtimeError,
+    RemoteProtocolError,
+    RequestError,
+    RequestTimeout,
+    ResponseFailed,
+    ResponseRejected,
+    StreamOverflow,
+)
+from antiphon.protocol.effects import Report, ReportKind
+from antiphon.protocol.input_audio import Turn
+from antiphon.protocol.interruption import Receipt, ReceiptEntry
+from antiphon.protocol.options import Options
+from antiphon.protocol.response import Cause, Lane, Outcome, OutcomeKind, Tolerance
+from antiphon.wire.items import ContentPart, ErrorInfo, Item, Usage
+
+__all__ = [
+    "Cause",
+    "ConcurrencyError",
+    "ConnectError",
+    "ConnectionClosed",
+    "ConnectionClosedError",
+    "ConnectionClosedOK",
+    "Connector",
+    "ContentPart",
+    "ErrorInfo",
+    "FrameHandler",
+    "FunctionCall",
+    "Item",
+    "Lane",
+    "LocalProtocolError",
+    "MissingDependency",
+    "Options",
+    "Outcome",
+    "OutcomeKind",
+    "PendingReceipt",
+    "PendingRequest",
+    "PicowsConnector",
+    "ProtocolError",
+    "RealtimeError",
+    "Receipt",
+    "ReceiptEntry",
+    "ReconnectPolicy",
+    "RemoteProtocolError",
+    "Report",
+    "ReportKind",
+    "RequestError",
+    "RequestTimeout",
+    "ResponseFailed",
+    "ResponseHandle",
+    "ResponseRejected",
+    "Session",
+    "Stream",
+    "StreamLimits",
+    "StreamOverflow",
+    "Tolerance",
+    "Transport",
+    "Turn",
+    "Usage",
+    "connect",
+]

@@ -3,7 +3,7 @@
 `receive` takes what the server said, the methods named after commands take what the user wants,
 `advance` takes the time, `lose` takes the end of the connection. Each returns the effects that it
 causes, and the shell carries them out at once. One object per socket: after a reconnect a new one
-is built from a `Snapshot`, nothing is reset.
+resumes from the old one's `Snapshot`, and nothing is reset.
 
 This file routes; the parts know the rules: `responses` (and its table in `response`), `requests`,
 `conversation`, `input_audio`, `playback`.
@@ -112,12 +112,9 @@ class Connection:
         prefix: begins every event id and metadata key made here. Unique among the connections
             that may ever speak to the same server-side session; at most 40 characters.
         options: timeouts, limits, tolerances.
-        snapshot: the state of an earlier connection to go on from; see `resume`.
     """
 
-    def __init__(
-        self, prefix: str, options: Options | None = None, snapshot: Snapshot | None = None
-    ) -> None:
+    def __init__(self, prefix: str, options: Options | None = None) -> None:
         self._options = options or Options()
         self._deadlines = Deadlines()
         self._requests = Requests()
@@ -128,9 +125,8 @@ class Connection:
         self._routes = self._make_routes()
         self._prefix = prefix
         self._items_made = 0
-        self._snapshot = snapshot
         # What the server accepted of what we asked, and what it says is in force.
-        self._accepted: dict[str, Any] = dict(snapshot.session) if snapshot else {}
+        self._accepted: dict[str, Any] = {}
         self.session: dict[str, Any] = {}
         self.conversation = Conversation()
         self.input_audio = InputAudio()
@@ -296,17 +292,15 @@ class Connection:
             InputAudioBufferClear(event_id=event_id), Request(event_id, RequestKind.CLEAR), now
         )
 
-    def resume(self, now: float) -> Effects:
-        """Give the new server-side session the configuration and the items of the old one."""
-        if self._snapshot is None:
-            return []
+    def resume(self, snapshot: Snapshot, now: float) -> Effects:
+        """Give this server-side session the configuration and the items of an earlier one."""
         effects: Effects = []
-        if self._snapshot.session:
-            effects += self.update_session(self._snapshot.session, now)[1]
-        for item in self._snapshot.items:
+        if snapshot.session:
+            effects += self.update_session(snapshot.session, now)[1]
+        for item in snapshot.items:
             effects += self.create_item(item, now)[1]
-        if self._snapshot.left_out:
-            detail = f"{self._snapshot.left_out} items without words could not be replayed"
+        if snapshot.left_out:
+            detail = f"{snapshot.left_out} items without words could not be replayed"
             effects.append(Report(ReportKind.UNSENT, detail))
         return effects
 

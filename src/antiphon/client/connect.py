@@ -1,0 +1,129 @@
+"""The way in: `antiphon.connect`."""
+
+from collections.abc import Generator, Mapping
+from types import TracebackType
+from typing import Any, Literal
+
+from antiphon.client.endpoint import DEFAULT_MODEL, Endpoint, resolve
+from antiphon.client.handle import StreamLimits
+from antiphon.client.reconnect import ReconnectPolicy
+from antiphon.client.session import Session
+from antiphon.client.transport import Connector, PicowsConnector
+from antiphon.exceptions import LocalProtocolError
+from antiphon.protocol.options import Options
+from antiphon.wire.dialects import Dialect
+
+__all__ = ["Connecting", "connect"]
+
+
+class Connecting:
+    """A session about to be. Enter it, which closes it at the end, or await it and close it."""
+
+    def __init__(self, endpoint: Endpoint, connector: Connector, settings: dict[str, Any]) -> None:
+        self._endpoint = endpoint
+        self._connector = connector
+        self._settings = settings
+        self._session: Session | None = None
+
+    async def _open(self) -> Session:
+        session = Session(self._endpoint, self._connector, **self._settings)
+        await session._start()
+        return session
+
+    def __await__(self) -> Generator[Any, None, Session]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> Session:
+        self._session = await self._open()
+        return self._session
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+def connect(
+    *,
+    model: str = DEFAULT_MODEL,
+    url: str | None = None,
+    base_url: str | None = None,
+    api_key: str | None = None,
+    session: Mapping[str, Any] | None = None,
+    azure_endpoint: str | None = None,
+    azure_deployment: str | None = None,
+    azure_ad_token: str | None = None,
+    api_version: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    dialect: Dialect | Literal["ga", "beta"] | None = None,
+    max_in_flight: int | None = None,
+    options: Options | None = None,
+    limits: StreamLimits | None = None,
+    reconnect: ReconnectPolicy | None = None,
+    connector: Connector | None = None,
+    connect_timeout: float = 15.0,
+) -> Connecting:
+    """Connect to a Realtime server.
+
+        async with antiphon.connect(model="gpt-realtime") as session: ...
+
+    Args:
+        model: the model, or the deployment on Azure.
+        url: the server's whole WebSocket address, such as `ws://127.0.0.1:8765/v1/realtime`.
+        base_url: the address up to `/v1`; default `OPENAI_BASE_URL`, else OpenAI's.
+        api_key: default `OPENAI_API_KEY`. Servers on this machine may do without.
+        session: the configuration to begin with, in GA's shape: `{"instructions": "…", …}`.
+        azure_endpoint, azure_deployment, azure_ad_token, api_version: Azure; see `resolve`.
+        headers: more headers for the handshake.
+        dialect: `"beta"` for servers with the beta's event names; default: as the address implies.
+        max_in_flight: at most so many responses at once; 1 is the single-slot model; default: as
+            many as the server takes.
+        options: timeouts and tolerances of the protocol core.
+        limits: how far readers may fall behind.
+        reconnect: how hard to try again after a loss, and when to rotate.
+        connector: opens the WebSocket; default picows. The emulator's `MemoryConnector` needs no
+            network.
+        connect_timeout: seconds until a session must exist.
+
+    Returns:
+        Something to enter (`async with`) or to await for a `Session`.
+
+    Raises:
+        ConnectError: no key, no address; and when entered: no session came about.
+        LocalProtocolError: an argument is out of bounds.
+    """
+    if max_in_flight is not None and max_in_flight < 1:
+        raise LocalProtocolError(f"max_in_flight is {max_in_flight}; it must be 1 or more, or None")
+    chosen = options or Options()
+    if max_in_flight is not None:
+        chosen = _with_limit(chosen, max_in_flight)
+    endpoint = resolve(
+        model=model,
+        url=url,
+        base_url=base_url,
+        api_key=api_key,
+        azure_endpoint=azure_endpoint,
+        azure_deployment=azure_deployment,
+        azure_ad_token=azure_ad_token,
+        api_version=api_version,
+        headers=headers,
+        dialect=Dialect(dialect) if dialect is not None else None,
+    )
+    settings = {
+        "config": session,
+        "options": chosen,
+        "limits": limits,
+        "reconnect": reconnect,
+        "connect_timeout": connect_timeout,
+    }
+    return Connecting(endpoint, connector or PicowsConnector(), settings)
+
+
+def _with_limit(options: Options, max_in_flight: int) -> Options:
+    from msgspec.structs import replace
+
+    return replace(options, max_in_flight=max_in_flight)

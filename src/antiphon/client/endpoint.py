@@ -1,0 +1,123 @@
+"""Where to connect, and with which credentials."""
+
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from antiphon.exceptions import ConnectError
+from antiphon.wire.dialects import BETA, GA, Dialect
+
+__all__ = ["DEFAULT_BASE_URL", "DEFAULT_MODEL", "Endpoint", "resolve"]
+
+DEFAULT_BASE_URL = "https://api.openai.com/v1"
+DEFAULT_MODEL = "gpt-realtime"
+
+_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Endpoint(NamedTuple):
+    """Everything that a handshake needs. Its repr hides the headers, which hold the key."""
+
+    url: str
+    headers: Mapping[str, str]
+    dialect: Dialect
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.url!r})"
+
+
+def resolve(
+    *,
+    model: str = DEFAULT_MODEL,
+    url: str | None = None,
+    base_url: str | None = None,
+    api_key: str | None = None,
+    azure_endpoint: str | None = None,
+    azure_deployment: str | None = None,
+    azure_ad_token: str | None = None,
+    api_version: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    dialect: Dialect | None = None,
+) -> Endpoint:
+    """Work out the address and the headers.
+
+    Args:
+        model: the model, or the deployment on Azure.
+        url: the whole address (`ws`, `wss`, `http` or `https`); `?model=` is added if missing.
+        base_url: the address up to `/v1`, as other OpenAI clients take it. Default: the
+            environment's `OPENAI_BASE_URL`, else OpenAI's.
+        api_key: default: the environment's `OPENAI_API_KEY` (`AZURE_OPENAI_API_KEY` on Azure).
+        azure_endpoint: `https://NAME.openai.azure.com`.
+        azure_deployment: the deployment's name; default: `model`.
+        azure_ad_token: an Entra ID token, instead of a key.
+        api_version: with it, Azure's preview address and the beta's event names are used
+            (P-291); without it, Azure's GA address (P-290).
+        headers: sent as they are, over those made here.
+        dialect: the event names to speak; default: as the address implies.
+
+    Raises:
+        ConnectError: no key is to be had for a server that is not on this machine, or the address
+            is none.
+    """
+    if url is not None and base_url is not None:
+        raise ConnectError("give url= or base_url=, not both")
+    if azure_endpoint is not None:
+        if api_version is None:
+            path, query = "/openai/v1/realtime", {"model": azure_deployment or model}
+        else:
+            path = "/openai/realtime"
+            query = {"api-version": api_version, "deployment": azure_deployment or model}
+        address = _join(azure_endpoint, path, query)
+        key = api_key or os.environ.get("AZURE_OPENAI_API_KEY")
+        credentials = _azure_credentials(key, azure_ad_token)
+        spoken = BETA if api_version is not None else GA
+    else:
+        if url is not None:
+            address = _join(url, "", {"model": model})
+        else:
+            base = base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL
+            address = _join(base, "/realtime", {"model": model})
+        key = api_key or os.environ.get("OPENAI_API_KEY")
+        credentials = _credentials(key, address)
+        spoken = GA
+    return Endpoint(address, {**credentials, **(headers or {})}, dialect or spoken)
+
+
+def _join(base: str, path: str, query: Mapping[str, str]) -> str:
+    parts = urlsplit(base)
+    scheme = _SCHEMES.get(parts.scheme)
+    if scheme is None or not parts.hostname:
+        raise ConnectError(
+            f"{base!r} is no address of a Realtime server; "
+            "it should look like wss://host/v1/realtime or https://host/v1"
+        )
+    whole = parts.path.rstrip("/")
+    if path and not whole.endswith(path):
+        whole += path
+    given = dict(parse_qsl(parts.query, keep_blank_values=True))
+    return urlunsplit(
+        (scheme, parts.netloc, whole, urlencode({**query, **given}, quote_via=quote), "")
+    )
+
+
+def _credentials(key: str | None, address: str) -> dict[str, str]:
+    parts = urlsplit(address)
+    if key:
+        if (parts.hostname or "").endswith(".azure.com"):
+            return {"api-key": key}
+        return {"Authorization": f"Bearer {key}"}
+    if parts.hostname in _LOOPBACK:
+        return {}
+    raise ConnectError("no API key: pass api_key=, or set OPENAI_API_KEY")
+
+
+def _azure_credentials(key: str | None, token: str | None) -> dict[str, str]:
+    if token:
+        return {"Authorization": f"Bearer {token}"}
+    if key:
+        return {"api-key": key}
+    raise ConnectError(
+        "no Azure credentials: pass api_key= or azure_ad_token=, or set AZURE_OPENAI_API_KEY"
+    )

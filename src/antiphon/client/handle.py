@@ -1,0 +1,300 @@
+"""What a caller holds of one response: its streams, its moments, its outcome."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from antiphon.client.streams import Moment, Stream
+from antiphon.exceptions import (
+    ConnectionClosed,
+    RealtimeError,
+    RequestTimeout,
+    ResponseFailed,
+    ResponseRejected,
+)
+from antiphon.protocol.response import Cause, Lane, Outcome, OutcomeKind, Response
+from antiphon.wire.items import ErrorInfo, Item, Usage
+from antiphon.wire.server_events import ServerEvent
+
+if TYPE_CHECKING:
+    from antiphon.client.session import Session
+
+__all__ = ["FunctionCall", "ResponseHandle", "StreamLimits"]
+
+
+class StreamLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a reader may fall behind before its stream overflows.
+
+    Attributes:
+        audio_bytes: of decoded audio; the default is about 11 minutes of 24 kHz PCM16.
+        text_chars: of text.
+        events: of event objects.
+    """
+
+    audio_bytes: int = 32 * 1024 * 1024
+    text_chars: int = 4 * 1024 * 1024
+    events: int = 20_000
+
+
+class FunctionCall(msgspec.Struct, frozen=True):
+    """A function that the model asks to be called. Its arguments are complete (I8).
+
+    Attributes:
+        call_id: to be given back with the output.
+        name: the function's name.
+        arguments: a JSON text.
+        item_id: the conversation item of the call.
+        response_id: the response that made it.
+    """
+
+    call_id: str
+    name: str
+    arguments: str
+    item_id: str | None = None
+    response_id: str | None = None
+
+    def parsed(self) -> Any:
+        """The arguments as Python objects.
+
+        Raises:
+            ValueError: the model wrote no valid JSON.
+        """
+        return json.loads(self.arguments or "{}")
+
+
+class ResponseHandle:
+    """One response. Made by `Session.create_response`, or by the server's own turn detection.
+
+    Cancelling a task that reads or awaits here never cancels the response; `cancel()` does.
+    """
+
+    __slots__ = (
+        "_created",
+        "_done",
+        "_limits",
+        "_response",
+        "_session",
+        "_silent",
+        "_subscribers",
+        "audio",
+        "calls",
+        "text_stream",
+    )
+
+    def __init__(self, session: "Session", response: Response, limits: StreamLimits) -> None:
+        self._session = session
+        self._response = response
+        self._limits = limits
+        self._created: Moment[bool] = Moment()
+        self._done: Moment[Outcome] = Moment()
+        # Once True nothing of the response reaches anybody any more (I1).
+        self._silent = False
+        self._subscribers: list[Callable[[ServerEvent], None]] = []
+        self.audio: Stream[bytes] = Stream(limits.audio_bytes)
+        """Decoded audio in the session's output format (by default PCM16 LE, mono, 24 kHz)."""
+        self.text_stream: Stream[str] = Stream(limits.text_chars)
+        """The words as they come: of a text response, or the transcript of a spoken one."""
+        self.calls: Stream[FunctionCall] = Stream(limits.events, size=_one)
+        """Function calls as they are completed."""
+
+    # --- what is known --------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str | None:
+        """The server's id; None until the server has named the response."""
+        return self._response.id
+
+    @property
+    def lane(self) -> Lane:
+        """Whether it writes to the default conversation or runs out of band."""
+        return self._response.lane
+
+    @property
+    def purpose(self) -> str | None:
+        """As given to `create_response`."""
+        return self._response.purpose
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The caller's metadata, without the key that antiphon adds."""
+        return self._response.metadata
+
+    @property
+    def from_server(self) -> bool:
+        """Whether the server made it of its own accord, as after a user's turn."""
+        return self._response.from_server
+
+    @property
+    def state(self) -> str:
+        """One word for a log or a screen; branch on `outcome`, not on this."""
+        return str(self._response.state)
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended; None until that is known."""
+        return self._response.outcome
+
+    @property
+    def cause(self) -> Cause | None:
+        """Why the streams ended; known at once, when the outcome may still be on its way."""
+        return self._response.cause
+
+    @property
+    def usage(self) -> Usage | None:
+        """Tokens used, once it is done and if the server said so."""
+        resource = self._response.resource
+        return (resource.usage or None) if resource is not None else None
+
+    @property
+    def output(self) -> tuple[Item, ...]:
+        """The items that it produced, once it is done; without audio."""
+        resource = self._response.resource
+        return tuple(resource.output or ()) if resource is not None else ()
+
+    @property
+    def item_ids(self) -> tuple[str, ...]:
+        """Ids of its items so far, in order."""
+        return tuple(self._response.item_ids)
+
+    def __repr__(self) -> str:
+        return f"<ResponseHandle {self.id or '(unnamed)'} {self.lane} {self.outcome or self.state}>"
+
+    # --- what can be awaited --------------------------------------------------------------------
+
+    @property
+    def created(self) -> Awaitable[bool]:
+        """Whether the server created it; False when it was cancelled before that.
+
+        Awaiting raises `ResponseRejected`, `RequestTimeout` or `ConnectionClosed` when it never
+        came to be for that reason.
+        """
+        return self._created
+
+    @property
+    def done(self) -> Awaitable[Outcome]:
+        """How it ended. Never raises and always comes: by the server's word or by a deadline."""
+        return self._done
+
+    async def text(self) -> str:
+        """Read `text_stream` to its end. After a cancellation: what was read until then.
+
+        Raises:
+            ResponseFailed, ResponseRejected, RequestTimeout, ConnectionClosed: as the stream.
+        """
+        return "".join([part async for part in self.text_stream])
+
+    # --- what can be done -----------------------------------------------------------------------
+
+    def cancel(self) -> Awaitable[Outcome]:
+        """Stop this response, and no other.
+
+        Once this returns the streams have ended: nothing further is delivered, not even what had
+        already arrived. The server is told by id, as soon as there is one. Cancelling twice is
+        harmless. Await the result to learn how it ended on the server.
+        """
+        self._session._cancel([self])
+        return self._done
+
+    def subscribe(self, callback: Callable[[ServerEvent], None], *, streams: bool = True) -> None:
+        """Have every output event of this response given to `callback`, from now on.
+
+        Called synchronously, in order, and never after the response was cancelled. It must not
+        block. Subscribe where the handle is made, or in the `"response"` listener, to miss nothing.
+
+        Args:
+            callback: takes one event.
+            streams: False switches `audio` and `text_stream` off, to save their memory.
+        """
+        self._subscribers.append(callback)
+        if not streams:
+            self.audio.end(discard=True)
+            self.text_stream.end(discard=True)
+
+    # --- called by the session ------------------------------------------------------------------
+
+    def _open(self) -> None:
+        self._created.set(True)
+
+    def _feed(self, event: ServerEvent) -> None:
+        """Every delta comes through here."""
+        match event.type:
+            case "response.output_audio.delta":
+                self.audio.push(event.delta)  # type: ignore[attr-defined]
+            case "response.output_text.delta" | "response.output_audio_transcript.delta":
+                self.text_stream.push(event.delta)  # type: ignore[attr-defined]
+
+    def _call(self, item: Item) -> FunctionCall:
+        call = FunctionCall(
+            call_id=item.call_id or item.id or "",
+            name=item.name or "",
+            arguments=item.arguments or "",
+            item_id=item.id or None,
+            response_id=self.id,
+        )
+        self.calls.push(call)
+        return call
+
+    def _end(self) -> None:
+        """The reader hears no more, whatever becomes of the response."""
+        cause = self._response.cause
+        if cause is Cause.CANCELLED:
+            self._silence()
+            self._created.set(False)
+        elif cause in (Cause.TIMED_OUT, Cause.STALLED):
+            what = "said nothing more" if cause is Cause.STALLED else "did not name the response"
+            error = RequestTimeout(f"the server {what} in time; the response was cancelled")
+            self._created.fail(error)
+            self._end_streams(error)
+
+    def _settle(self, closed: ConnectionClosed | None) -> None:
+        """The outcome is known."""
+        outcome = self._response.outcome
+        assert outcome is not None, "settled means that there is an outcome"
+        if outcome.kind is OutcomeKind.CANCELLED:
+            # Also where the server cancelled it (barge-in): what was not read is not to be heard.
+            self._silence()
+        else:
+            self._end_streams(self._error(outcome, closed))
+        self._created.set(False)
+        self._done.set(outcome)
+
+    def _error(self, outcome: Outcome, closed: ConnectionClosed | None) -> RealtimeError | None:
+        match outcome.kind:
+            case OutcomeKind.FAILED:
+                return ResponseFailed(outcome)
+            case OutcomeKind.REJECTED:
+                error = _rejection(outcome.error or ErrorInfo())
+                self._created.fail(error)
+                return error
+            case OutcomeKind.LOST if closed is not None:
+                self._created.fail(closed)
+                return closed
+            case _:
+                return None
+
+    def _silence(self) -> None:
+        self._silent = True
+        self.audio.end(discard=True)
+        self.text_stream.end(discard=True)
+        self.calls.end(discard=True)
+
+    def _end_streams(self, error: RealtimeError | None) -> None:
+        self.audio.end(error)
+        self.text_stream.end(error)
+        self.calls.end(error)
+
+
+def _one(_: object) -> int:
+    return 1
+
+
+def _rejection(error: ErrorInfo) -> ResponseRejected:
+    return ResponseRejected(
+        error.message or error.code or "the server refused the response",
+        type=error.type or None,
+        code=error.code or None,
+        param=error.param or None,
+        event_id=error.event_id or None,
+    )

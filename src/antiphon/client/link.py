@@ -1,0 +1,88 @@
+"""One socket with its `Connection`. A session has one at a time, and a second while it rotates."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from antiphon.client.endpoint import Endpoint
+from antiphon.client.reconnect import is_retryable
+from antiphon.client.streams import Moment
+from antiphon.client.transport import Connector, Transport
+from antiphon.exceptions import ConnectError
+from antiphon.protocol.connection import Connection
+from antiphon.wire.items import ErrorInfo
+from antiphon.wire.server_events import ErrorEvent
+
+if TYPE_CHECKING:
+    from antiphon.client.session import Session
+
+__all__ = ["Link"]
+
+
+class Link:
+    """Decodes the frames of one socket, and hands the session each with its connection."""
+
+    def __init__(self, session: "Session", connection: Connection) -> None:
+        self._session = session
+        self.connection = connection
+        self.transport: Transport | None = None
+        self.opened_at = 0.0
+        self.gone = asyncio.Event()
+        self.closing = False
+        # Set by session.created (P-250), failed by a loss before it.
+        self.ready: Moment[None] = Moment()
+        self._last_error: ErrorInfo | None = None
+
+    async def open(self, connector: Connector, endpoint: Endpoint, within: float) -> None:
+        """Connect, and wait until the server has made a session.
+
+        Raises:
+            ConnectError: no connection, a refused handshake, a refused key, or a silent server.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(within):
+                self.transport = await connector(endpoint.url, endpoint.headers, self)
+                self.opened_at = loop.time()
+                await self.ready
+        except TimeoutError as silent:
+            self.close()
+            raise ConnectError(
+                f"the server made no session within {within:g} s", retryable=True
+            ) from silent
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        self.closing = True
+        if self.transport is not None:
+            self.transport.close(code, reason)
+
+    # --- FrameHandler ---------------------------------------------------------------------------
+
+    def frame_received(self, data: bytes, is_text: bool) -> None:
+        event = self._session._codec.decode(data)
+        if not self.ready.is_set():
+            if event.type == "session.created":
+                self.ready.set(None)
+            elif isinstance(event, ErrorEvent):
+                self._last_error = event.error
+        self._session._receive(self, event)
+
+    def connection_lost(self, code: int | None, reason: str) -> None:
+        self.gone.set()
+        error = self._last_error
+        # P-262, P-275: the reason of the close repeats type and code of the error before it.
+        error_code = (
+            (error.code if error is not None else None) or reason.rpartition(".")[2] or None
+        )
+        said = (error.message if error is not None else None) or reason or "no reason given"
+        shown = "without a close frame" if code is None else f"with code {code}"
+        self.ready.fail(
+            ConnectError(
+                f"the server closed the connection {shown}: {said}",
+                code=error_code,
+                retryable=is_retryable(code),
+            )
+        )
+        self._session._link_lost(self, code, reason)

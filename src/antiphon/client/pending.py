@@ -1,0 +1,59 @@
+"""What the session's methods return: things under way that may be awaited, or left alone."""
+
+from collections.abc import Generator
+from typing import Any, Generic, TypeVar
+
+from antiphon.client.streams import Moment
+from antiphon.protocol.interruption import Interruption, Receipt
+
+__all__ = ["PendingReceipt", "PendingRequest"]
+
+T = TypeVar("T")
+
+
+class PendingRequest(Generic[T]):
+    """A request that was sent. Awaiting it gives the server's answer.
+
+    Leaving it alone is fine: a refusal that nobody awaits is counted and reported to the session's
+    `"report"` listeners. Cancelling a task that awaits it does not take the request back.
+
+    Awaiting raises `RequestError` (the server refused), `RequestTimeout` or `ConnectionClosed`.
+    """
+
+    __slots__ = ("_awaited", "_moment", "item_id")
+
+    def __init__(self, item_id: str | None = None) -> None:
+        self._moment: Moment[Any] = Moment()
+        self._awaited = False
+        self.item_id = item_id
+        """The conversation item that it is about, if it is about one."""
+
+    def __await__(self) -> Generator[object, None, T]:
+        self._awaited = True
+        result: T = yield from self._moment.__await__()
+        return result
+
+
+class PendingReceipt:
+    """An interruption that has already taken effect here. Awaiting it gives the `Receipt`.
+
+    It comes when every response named is settled, at the latest when the settle deadline has
+    passed. It never waits for tools or playback.
+    """
+
+    __slots__ = ("_interruption", "_moment")
+
+    def __init__(self, interruption: Interruption) -> None:
+        self._interruption = interruption
+        self._moment: Moment[Receipt] = Moment()
+
+    @property
+    def so_far(self) -> Receipt:
+        """What is known already; whatever is not is under `unsettled`."""
+        return self._interruption.receipt()
+
+    def __await__(self) -> Generator[object, None, Receipt]:
+        return self._moment.__await__()
+
+    def _settle(self) -> None:
+        self._moment.set(self._interruption.receipt())

@@ -1,0 +1,855 @@
+"""The session: carries out, in asyncio, what the core asks for.
+
+Rule of this file: effects are applied synchronously and in order, with no `await` in between, and
+no code of the user's runs while they are (callbacks are called once a batch has been applied). So
+the state and what follows from it change together, and what `interrupt()` silenced stays silent.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import msgspec
+
+from antiphon.client.audio import Resampler
+from antiphon.client.endpoint import Endpoint
+from antiphon.client.handle import FunctionCall, ResponseHandle, StreamLimits
+from antiphon.client.link import Link
+from antiphon.client.pending import PendingReceipt, PendingRequest
+from antiphon.client.reconnect import ReconnectPolicy, is_retryable
+from antiphon.client.streams import Moment, Stream
+from antiphon.client.transport import Connector
+from antiphon.exceptions import (
+    ConnectError,
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    LocalProtocolError,
+    StreamOverflow,
+)
+from antiphon.protocol.connection import Connection
+from antiphon.protocol.effects import (
+    Answered,
+    Effects,
+    Ended,
+    Fatal,
+    Interrupted,
+    Opened,
+    Output,
+    Refused,
+    Report,
+    ReportKind,
+    Send,
+    Settled,
+    TurnChanged,
+)
+from antiphon.protocol.effects import (
+    FunctionCall as FunctionCallEffect,
+)
+from antiphon.protocol.input_audio import Turn
+from antiphon.protocol.interruption import Scope
+from antiphon.protocol.options import Options
+from antiphon.protocol.playback import TruncatePoint
+from antiphon.protocol.requests import Request
+from antiphon.protocol.response import OnBusy, Response
+from antiphon.protocol.snapshot import Snapshot
+from antiphon.wire.base import UNSET, Malformed, UnknownEvent
+from antiphon.wire.client_events import ClientEvent, ResponseCreateParams
+from antiphon.wire.codec import Codec
+from antiphon.wire.items import ContentPart, ErrorInfo, Item
+from antiphon.wire.server_events import ServerEvent
+
+__all__ = ["Session"]
+
+logger = logging.getLogger("antiphon.session")
+
+# P-101: a server takes 15 MiB of base64 in one append, which is 11.25 MiB of audio.
+_APPEND_LIMIT = 8 * 1024 * 1024
+_CLOSE_TIMEOUT = 2.0
+
+Listener = Callable[[Any], object]
+OnBusyName = Literal["queue", "replace", "reject", "send"]
+
+
+class Session:
+    """A conversation with a Realtime server. Made by `antiphon.connect`.
+
+    Methods that send return at once; what they return may be awaited or left alone. Methods and
+    handles belong to the event loop in which the session was made.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        connector: Connector,
+        *,
+        config: Mapping[str, Any] | None = None,
+        options: Options | None = None,
+        limits: StreamLimits | None = None,
+        reconnect: ReconnectPolicy | None = None,
+        connect_timeout: float = 15.0,
+        max_pending_bytes: int = 16 * 1024 * 1024,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._endpoint = endpoint
+        self._connector = connector
+        self._config = dict(config or {})
+        self._options = options or Options()
+        self._limits = limits or StreamLimits()
+        self._policy = reconnect or ReconnectPolicy()
+        self._connect_timeout = connect_timeout
+        self._max_pending_bytes = max_pending_bytes
+        self._codec = Codec(endpoint.dialect)
+        self._connection = self._new_connection()
+        self._link: Link | None = None
+        self._standby: Link | None = None
+        # While there is no socket: what is to be sent once there is one again.
+        self._held: list[ClientEvent] = []
+        self._fatal: ErrorInfo | None = None
+        self._closing = False
+        self._ended: Moment[ConnectionClosed] = Moment()
+        self._end: ConnectionClosed | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._rotation: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listeners: dict[str, list[Listener]] = {}
+        self._callbacks: deque[tuple[Listener, Any, ResponseHandle | None]] = deque()
+        self._calling = False
+        self._observers: list[Stream[Any]] = []
+        self._resamplers: dict[int, Resampler] = {}
+        self.counters: Counter[str] = Counter()
+        """How often each kind of report was made, and what was dropped; for monitoring."""
+        self._do: dict[type[Any], Callable[[Any], None]] = {
+            Output: self._do_output,
+            Send: self._do_send,
+            Opened: self._do_opened,
+            Ended: self._do_ended,
+            Settled: self._do_settled,
+            Interrupted: self._do_interrupted,
+            FunctionCallEffect: self._do_function_call,
+            Answered: self._do_answered,
+            Refused: self._do_refused,
+            TurnChanged: self._do_turn_changed,
+            Report: self._do_report,
+            Fatal: self._do_fatal,
+        }
+
+    # --- responses ------------------------------------------------------------------------------
+
+    def create_response(
+        self,
+        *,
+        instructions: str | None = None,
+        conversation: Literal["auto", "none"] = "auto",
+        input: Sequence[Item | Mapping[str, Any]] | None = None,
+        output_modalities: Sequence[Literal["audio", "text"]] | None = None,
+        voice: str | None = None,
+        audio: Mapping[str, Any] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: str | Mapping[str, Any] | None = None,
+        parallel_tool_calls: bool | None = None,
+        max_output_tokens: int | Literal["inf"] | None = None,
+        reasoning: Mapping[str, Any] | None = None,
+        prompt: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        purpose: str | None = None,
+        interruptible: bool = True,
+        on_busy: OnBusyName = "queue",
+        timeout: float | None = None,
+    ) -> ResponseHandle:
+        """Ask for a response, and return its handle at once.
+
+        What is not given follows the session's configuration (P-111).
+
+        Args:
+            instructions: for this response only.
+            conversation: `"none"` runs it out of band, beside whatever else is in flight, and
+                leaves the conversation as it is (P-31).
+            input: the context, in place of the conversation: items, or
+                `{"type": "item_reference", "id": …}`; `[]` is an empty context (P-32).
+            output_modalities: `["audio"]` or `["text"]`.
+            voice: short for `audio={"output": {"voice": …}}`.
+            purpose: a word of your own, for receipts and logs; it is not sent.
+            interruptible: False survives `interrupt()`; only the handle's `cancel()` stops it.
+            on_busy: what to do while the default conversation is busy with another response
+                (P-30): `"queue"` waits for it, `"replace"` cancels it and goes next, `"reject"`
+                raises, `"send"` leaves it to the server. Out-of-band responses never wait, unless
+                `max_in_flight` says so.
+            timeout: seconds within which the server must have named the response, waiting for the
+                lane included. Default: the session's `create_timeout` from when it is sent.
+
+        Raises:
+            ResponseRejected: the lane is busy and `on_busy="reject"`.
+            LocalProtocolError: an argument is out of the protocol's bounds.
+            ConnectionClosed: the session has ended.
+        """
+        self._check_open()
+        params = ResponseCreateParams(
+            instructions=_or_unset(instructions),
+            conversation="none" if conversation == "none" else UNSET,
+            input=UNSET if input is None else [_item(one) for one in input],
+            output_modalities=UNSET if output_modalities is None else list(output_modalities),
+            audio=_audio(audio, voice),
+            tools=UNSET if tools is None else [dict(tool) for tool in tools],
+            tool_choice=UNSET if tool_choice is None else _plain(tool_choice),
+            parallel_tool_calls=_or_unset(parallel_tool_calls),
+            max_output_tokens=_or_unset(max_output_tokens),
+            reasoning=UNSET if reasoning is None else dict(reasoning),
+            prompt=UNSET if prompt is None else dict(prompt),
+            metadata=UNSET if metadata is None else dict(metadata),
+        )
+        response, effects = self._connection.create_response(
+            params,
+            self._loop.time(),
+            purpose=purpose,
+            interruptible=interruptible,
+            on_busy=_on_busy(on_busy),
+            timeout=timeout,
+        )
+        handle = ResponseHandle(self, response, self._limits)
+        response.owner = handle
+        self._apply(effects)
+        return handle
+
+    def interrupt(self, scope: Scope | Iterable[ResponseHandle] = "all") -> PendingReceipt:
+        """Stop everything in flight that is meant, each response by its own id.
+
+        It has taken effect when this returns: no stream of these responses delivers anything any
+        more. The server is told at once, or for a response that it has not named yet, as soon as
+        it does. With nothing in flight nothing is sent. Calling it again sends nothing twice.
+
+        Args:
+            scope: `"all"`, `"default"` or `"out_of_band"`, each without the responses created
+                with `interruptible=False`; or handles, which are stopped as by their `cancel()`.
+
+        Returns:
+            Something that may be awaited for the receipt: what became of each response.
+
+        Raises:
+            LocalProtocolError: no such scope.
+        """
+        now = self._loop.time()
+        if isinstance(scope, str):
+            if scope not in ("all", "default", "out_of_band"):
+                raise LocalProtocolError(
+                    f'no scope {scope!r}; use "all", "default", "out_of_band" or handles'
+                )
+            interruption, effects = self._connection.interrupt(scope, now)
+        else:
+            responses = [self._own(handle) for handle in scope]
+            interruption, effects = self._connection.cancel(responses, now)
+        receipt = PendingReceipt(interruption)
+        if interruption.settled:
+            receipt._settle()
+        interruption.owner = receipt
+        self._apply(effects)
+        return receipt
+
+    @property
+    def in_flight(self) -> tuple[ResponseHandle, ...]:
+        """Responses that may still say something, or are asked for and may yet come to be."""
+        return tuple(one.owner for one in self._connection.unsettled if one.in_flight)
+
+    async def responses(self) -> AsyncIterator[ResponseHandle]:
+        """Responses that the server makes of its own accord, as they come (server VAD, P-39)."""
+        arrivals: Stream[ResponseHandle] = Stream(self._limits.events, size=lambda _: 1)
+        remove = self.on("response", arrivals.push)
+        self._observe(arrivals)
+        try:
+            async for handle in arrivals:
+                yield handle
+        finally:
+            remove()
+            self._observers.remove(arrivals)
+
+    # --- the session and its items --------------------------------------------------------------
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The configuration in force, as the server last told it."""
+        return self._connection.session
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The default conversation, in order, as far as it is known here. Without audio."""
+        return tuple(self._connection.conversation)
+
+    def update(self, config: Mapping[str, Any]) -> PendingRequest[dict[str, Any]]:
+        """Change the session's configuration; what is left out stays (P-252).
+
+        Args:
+            config: the shape of GA's `session`, e.g. `{"instructions": "…"}`.
+
+        Returns:
+            Awaited: the whole configuration in force. It is changed as a whole or not at all
+            (P-251), and then raises `RequestError`.
+        """
+        return self._ask(self._open_connection().update_session(config, self._loop.time()))
+
+    def create_item(
+        self, item: Item | Mapping[str, Any], *, previous_item_id: str | None = None
+    ) -> PendingRequest[Item]:
+        """Put an item into the conversation.
+
+        Args:
+            item: as in the protocol; it gets an id if it has none.
+            previous_item_id: the item to insert it after; `"root"` puts it first; None appends.
+
+        Returns:
+            Awaited: the item as the server took it. `item_id` is known at once.
+        """
+        return self._ask(
+            self._open_connection().create_item(
+                _item(item), self._loop.time(), previous_item_id=_or_unset(previous_item_id)
+            )
+        )
+
+    def send_text(
+        self, text: str, *, role: Literal["user", "system", "assistant"] = "user"
+    ) -> PendingRequest[Item]:
+        """Add a text message to the conversation. It starts no response."""
+        kind = "output_text" if role == "assistant" else "input_text"
+        return self.create_item(
+            Item(type="message", role=role, content=[ContentPart(type=kind, text=text)])
+        )
+
+    def send_image(
+        self, image_url: str, *, detail: Literal["auto", "low", "high"] | None = None
+    ) -> PendingRequest[Item]:
+        """Add an image of the user's, as a `data:` URL. It starts no response."""
+        part = ContentPart(type="input_image", image_url=image_url, detail=_or_unset(detail))
+        return self.create_item(Item(type="message", role="user", content=[part]))
+
+    def send_function_output(self, call_id: str, output: str) -> PendingRequest[Item]:
+        """Answer a function call. It starts no response: call `create_response` after it."""
+        return self.create_item(Item(type="function_call_output", call_id=call_id, output=output))
+
+    def retrieve_item(self, item_id: str) -> PendingRequest[Item]:
+        """Ask for an item as the server has it, its audio included (P-227)."""
+        return self._ask(self._open_connection().retrieve_item(item_id, self._loop.time()))
+
+    def delete_item(self, item_id: str) -> PendingRequest[None]:
+        """Remove an item from the conversation."""
+        return self._ask(self._open_connection().delete_item(item_id, self._loop.time()))
+
+    def truncate(
+        self, what: ResponseHandle | str, *, heard_ms: int
+    ) -> tuple[PendingRequest[None], ...]:
+        """Tell the server how much of a spoken reply was heard, so that it forgets the rest.
+
+        On a WebSocket the server does not know (P-197). What was heard to its end is left alone
+        (P-222), and never more is asked for than was delivered (P-220), so this may send nothing.
+
+        Args:
+            what: the response, or the id of one item of it.
+            heard_ms: how much was played, in ms, from the start of the response or item.
+
+        Returns:
+            One request per item that was cut short.
+
+        Raises:
+            LocalProtocolError: `heard_ms` is negative.
+        """
+        if heard_ms < 0:
+            raise LocalProtocolError(f"heard_ms is negative: {heard_ms}")
+        connection = self._open_connection()
+        item_ids = [what] if isinstance(what, str) else list(what.item_ids)
+        points = connection.truncate_points(item_ids, heard_ms)
+        return tuple(self._truncate(point) for point in points)
+
+    def _truncate(self, point: TruncatePoint) -> PendingRequest[None]:
+        return self._ask(self._open_connection().truncate_item(point, self._loop.time()))
+
+    # --- audio in -------------------------------------------------------------------------------
+
+    def append_audio(self, audio: bytes, *, sample_rate: int | None = None) -> None:
+        """Send microphone audio. Never waits; use `drain()` to follow a slow network.
+
+        Args:
+            audio: PCM16 little-endian, mono; or G.711 bytes if the session's format is that.
+            sample_rate: Hz of `audio`; another rate than the session's is resampled, which needs
+                `antiphon[audio]`. None: it is in the session's format already (24000 Hz PCM).
+
+        Raises:
+            LocalProtocolError: half a sample, or no such rate.
+            StreamOverflow: the network has fallen behind by more than `max_pending_bytes`.
+            MissingDependency: resampling is not installed.
+            ConnectionClosed: the session has ended.
+        """
+        connection = self._open_connection()
+        if connection.input_audio.bytes_per_ms == 48:
+            if len(audio) % 2:
+                raise LocalProtocolError(f"{len(audio)} bytes are no whole number of samples")
+            if sample_rate is not None and sample_rate != 24000:
+                audio = self._resampler(sample_rate).process(audio)
+        if not audio:
+            return
+        if self._link is None:
+            # Stale by the time there is a server again.
+            self.counters["audio_bytes_dropped_offline"] += len(audio)
+            return
+        if self.pending_bytes > self._max_pending_bytes:
+            raise StreamOverflow(
+                f"more than {self._max_pending_bytes} bytes wait for the network; "
+                "await session.drain() between pieces"
+            )
+        for start in range(0, len(audio), _APPEND_LIMIT):
+            self._apply(connection.append_audio(audio[start : start + _APPEND_LIMIT]))
+
+    def commit_audio(self) -> PendingRequest[str]:
+        """Make the audio sent so far a user item; awaited, its id. It starts no response.
+
+        With server VAD the server commits by itself, and may have been quicker: then this raises
+        `RequestError` with code `input_audio_buffer_commit_empty` (P-196).
+        """
+        self._flush_resamplers()
+        return self._ask(self._open_connection().commit_audio(self._loop.time()))
+
+    def clear_audio(self) -> PendingRequest[None]:
+        """Forget the audio that was sent and not yet committed."""
+        self._resamplers.clear()
+        return self._ask(self._open_connection().clear_audio(self._loop.time()))
+
+    @property
+    def pending_bytes(self) -> int:
+        """How much was sent here and not yet taken by the network."""
+        transport = self._link.transport if self._link is not None else None
+        return transport.pending_bytes() if transport is not None else 0
+
+    async def drain(self) -> None:
+        """Wait until the network has caught up. Returns at once when it has."""
+        transport = self._link.transport if self._link is not None else None
+        if transport is not None:
+            await transport.drain()
+
+    # --- watching -------------------------------------------------------------------------------
+
+    def on(self, name: str, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with one argument whenever `name` happens; returns how to stop that.
+
+        Listeners are called in order, outside of the core, and must not block; an exception of
+        theirs is logged and harms nothing.
+
+        Args:
+            name: `"response"` (ResponseHandle: the server made one), `"opened"` (ResponseHandle:
+                the server named one, whoever asked for it), `"done"` (ResponseHandle: settled),
+                `"function_call"` (FunctionCall), `"turn"` (Turn), `"report"` (Report),
+                `"disconnected"` (ConnectionClosed: being reconnected), `"reconnected"` (Session),
+                `"server_event"` and `"client_event"` (every event on the wire), or the type of a
+                server event, such as `"rate_limits.updated"`.
+        """
+        listeners = self._listeners.setdefault(name, [])
+        listeners.append(listener)
+
+        def remove() -> None:
+            with contextlib.suppress(ValueError):
+                listeners.remove(listener)
+            if not listeners and self._listeners.get(name) is listeners:
+                del self._listeners[name]
+
+        return remove
+
+    async def events(self) -> AsyncIterator[ServerEvent | UnknownEvent]:
+        """Every event that the server sends from now on, unknown ones included."""
+        arrivals: Stream[Any] = Stream(self._limits.events, size=lambda _: 1)
+        remove = self.on("server_event", arrivals.push)
+        self._observe(arrivals)
+        try:
+            async for event in arrivals:
+                yield event
+        finally:
+            remove()
+            self._observers.remove(arrivals)
+
+    @property
+    def closed(self) -> Awaitable[ConnectionClosed]:
+        """Awaited: how the session ended, once it has ended for good."""
+        return self._ended
+
+    # --- life -----------------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """End the session. Everything in flight is told so; takes two seconds at most."""
+        if self._closing:
+            await self._ended
+            return
+        self._closing = True
+        link = self._link
+        self._finish(ConnectionClosedOK(1000, "", "client"))
+        for one in (link, self._standby):
+            if one is not None:
+                one.close()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_CLOSE_TIMEOUT):
+                        await one.gone.wait()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _start(self) -> None:
+        """Called once, by `connect`."""
+        link = Link(self, self._connection)
+        await link.open(self._connector, self._endpoint, self._connect_timeout)
+        self._attach(link)
+        if self._config:
+            try:
+                await self.update(self._config)
+            except BaseException:
+                await self.close()
+                raise
+
+    def _new_connection(self) -> Connection:
+        # Unique, because a key of an earlier connection must not be taken for one of this one.
+        return Connection(f"a{secrets.token_hex(5)}", self._options)
+
+    def _attach(self, link: Link) -> None:
+        """From now on this is the session's socket."""
+        self._link = link
+        held, self._held = self._held, []
+        for event in held:
+            self._send(event)
+        if self._policy.rotate_after is not None and self._policy.attempts:
+            self._rotation = self._loop.call_at(
+                link.opened_at + self._policy.rotate_after, self._begin_rotation
+            )
+
+    def _link_lost(self, link: Link, code: int | None, reason: str) -> None:
+        if link is self._standby:
+            self._standby = None
+            return
+        if link is not self._link:
+            return
+        self._link = None
+        by = "network" if code in (None, 1005, 1006) else "server"
+        kind = ConnectionClosedOK if code == 1000 else ConnectionClosedError
+        closed = kind(code, reason, by)
+        if self._fatal is not None or not is_retryable(code) or not self._policy.attempts:
+            self._finish(closed)
+            return
+        snapshot = self._connection.snapshot()
+        lost, self._connection = self._connection, self._new_connection()
+        self._lose(lost, closed)
+        self._emit("disconnected", closed)
+        self._run_callbacks()
+        self._spawn(self._reconnect(snapshot, closed))
+
+    async def _reconnect(self, snapshot: Snapshot, closed: ConnectionClosed) -> None:
+        for attempt in range(self._policy.attempts):
+            await asyncio.sleep(self._policy.delay(attempt))
+            link = Link(self, self._connection)
+            try:
+                await link.open(self._connector, self._endpoint, self._connect_timeout)
+            except ConnectError as failed:
+                if failed.retryable:
+                    continue
+                closed.__cause__ = failed
+                break
+            held, self._held = self._held, []
+            self._link = link
+            self._apply(self._connection.resume(snapshot, self._loop.time()))
+            self._held = held
+            self._attach(link)
+            self._emit("reconnected", self)
+            self._run_callbacks()
+            return
+        self._finish(closed)
+
+    def _begin_rotation(self) -> None:
+        self._spawn(self._rotate())
+
+    async def _rotate(self) -> None:
+        """Open a second socket, to change over at the next quiet moment."""
+        link = Link(self, self._new_connection())
+        try:
+            await link.open(self._connector, self._endpoint, self._connect_timeout)
+        except ConnectError:
+            # The old one still works. When it ends, `_reconnect` tries harder.
+            self.counters["rotation_failed"] += 1
+            return
+        self._standby = link
+        old = self._link
+        if old is None:
+            link.close()
+            return
+        self._rotation = self._loop.call_at(
+            old.opened_at + self._policy.rotate_latest, self._change_over, True
+        )
+        self._change_over()
+
+    def _change_over(self, whatever_runs: bool = False) -> None:
+        standby, old = self._standby, self._link
+        if standby is None or old is None:
+            return
+        quiet = not self._connection.unsettled and self._connection.input_audio.current is None
+        if not (quiet or whatever_runs):
+            return
+        self._standby = None
+        if self._rotation is not None:
+            self._rotation.cancel()
+        snapshot = self._connection.snapshot()
+        lost, self._connection = self._connection, standby.connection
+        self._link = standby
+        self._lose(lost, ConnectionClosedOK(1000, "replaced before its time ran out", "client"))
+        self._apply(self._connection.resume(snapshot, self._loop.time()))
+        self._attach(standby)
+        old.close()
+        self._emit("reconnected", self)
+        self._run_callbacks()
+
+    def _lose(self, connection: Connection, closed: ConnectionClosed) -> None:
+        self._end = closed
+        self._apply(connection.lose(closed, self._loop.time()))
+        self._end = None
+
+    def _finish(self, closed: ConnectionClosed) -> None:
+        """The session is over for good."""
+        if self._ended.is_set():
+            return
+        self._closing = True
+        self._ended.set(closed)
+        self._link = None
+        self._lose(self._connection, closed)
+        self._end = closed
+        self._held.clear()
+        for timer in (self._timer, self._rotation):
+            if timer is not None:
+                timer.cancel()
+        current = asyncio.current_task()
+        for task in self._tasks:
+            if task is not current:
+                task.cancel()
+        for stream in self._observers:
+            stream.end()
+        self._emit("closed", closed)
+        self._run_callbacks()
+
+    def _spawn(self, work: Any) -> None:
+        task: asyncio.Task[None] = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- in and out -----------------------------------------------------------------------------
+
+    def _receive(self, link: Link, event: ServerEvent | UnknownEvent | Malformed) -> None:
+        if link is self._link or link.connection is self._connection or link is self._standby:
+            effects = link.connection.receive(event, self._loop.time())
+            self._apply(effects)
+            if self._listeners and not isinstance(event, Malformed):
+                self._emit("server_event", event)
+                self._emit(event.type, event)
+                self._run_callbacks()
+
+    def _apply(self, effects: Effects) -> None:
+        do = self._do
+        for effect in effects:
+            do[effect.__class__](effect)
+        if self._callbacks:
+            self._run_callbacks()
+        if len(effects) != 1 or effects[0].__class__ is not Output:
+            self._arm()
+
+    def _arm(self) -> None:
+        """One timer for the whole session: it may ring early, never late."""
+        when = self._connection.next_deadline()
+        if when is None or self._ended.is_set():
+            return
+        if self._timer is not None:
+            if self._timer.when() <= when and not self._timer.cancelled():
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._apply(self._connection.advance(self._loop.time()))
+        self._arm()
+
+    def _send(self, event: ClientEvent) -> None:
+        link = self._link
+        if link is None or link.transport is None:
+            self._held.append(event)
+            return
+        link.transport.send_text(self._codec.encode(event))
+        if "client_event" in self._listeners:
+            self._emit("client_event", event)
+
+    def _ask(self, asked: tuple[Request, Effects]) -> PendingRequest[Any]:
+        request, effects = asked
+        pending: PendingRequest[Any] = PendingRequest(request.subject)
+        request.owner = pending
+        self._apply(effects)
+        return pending
+
+    def _cancel(self, handles: Iterable[ResponseHandle]) -> None:
+        responses = [self._own(handle) for handle in handles]
+        self._apply(self._connection.cancel(responses, self._loop.time())[1])
+
+    def _own(self, handle: ResponseHandle) -> Response:
+        if handle._session is not self:
+            raise LocalProtocolError("the response belongs to another session")
+        return handle._response
+
+    def _open_connection(self) -> Connection:
+        self._check_open()
+        return self._connection
+
+    def _check_open(self) -> None:
+        if self._closing:
+            raise self._end or ConnectionClosedOK(1000, "", "client")
+
+    # --- effects --------------------------------------------------------------------------------
+
+    def _do_output(self, effect: Output) -> None:
+        handle: ResponseHandle = effect.response.owner
+        handle._feed(effect.event)
+        for subscriber in handle._subscribers:
+            self._callbacks.append((subscriber, effect.event, handle))
+
+    def _do_send(self, effect: Send) -> None:
+        self._send(effect.event)
+
+    def _do_opened(self, effect: Opened) -> None:
+        response = effect.response
+        if response.owner is None:
+            response.owner = ResponseHandle(self, response, self._limits)
+            self._emit("response", response.owner)
+        response.owner._open()
+        self._emit("opened", response.owner)
+
+    def _do_ended(self, effect: Ended) -> None:
+        effect.response.owner._end()
+
+    def _do_settled(self, effect: Settled) -> None:
+        response = effect.response
+        handle: ResponseHandle = response.owner
+        # The core remembers finished responses for a while; their buffers are the reader's alone.
+        response.owner = None
+        handle._settle(self._end)
+        self._emit("done", handle)
+        if self._standby is not None and not self._connection.unsettled:
+            self._loop.call_soon(self._change_over)
+
+    def _do_interrupted(self, effect: Interrupted) -> None:
+        if effect.interruption.owner is not None:
+            effect.interruption.owner._settle()
+
+    def _do_function_call(self, effect: FunctionCallEffect) -> None:
+        handle: ResponseHandle = effect.response.owner
+        call: FunctionCall = handle._call(effect.item)
+        if "function_call" in self._listeners:
+            self._emit("function_call", call, handle)
+
+    def _do_answered(self, effect: Answered) -> None:
+        if effect.request.owner is not None:
+            effect.request.owner._moment.set(effect.result)
+
+    def _do_refused(self, effect: Refused) -> None:
+        pending: PendingRequest[Any] | None = effect.request.owner
+        if pending is not None:
+            pending._moment.fail(effect.error)
+        if (pending is None or not pending._awaited) and self._end is None:
+            self._do_report(
+                Report(ReportKind.ERROR, f"{effect.request.kind} failed: {effect.error}")
+            )
+
+    def _do_turn_changed(self, effect: TurnChanged) -> None:
+        turn: Turn = effect.turn
+        self._emit("turn", turn)
+
+    def _do_report(self, effect: Report) -> None:
+        self.counters[effect.kind] += 1
+        logger.info("%s", effect.kind, extra={"response_id": effect.response_id})
+        self._emit("report", effect)
+
+    def _do_fatal(self, effect: Fatal) -> None:
+        self._fatal = effect.error
+
+    # --- listeners ------------------------------------------------------------------------------
+
+    def _emit(self, name: str, value: Any, handle: ResponseHandle | None = None) -> None:
+        for listener in self._listeners.get(name, ()):
+            self._callbacks.append((listener, value, handle))
+
+    def _run_callbacks(self) -> None:
+        """Not re-entrant: what a callback causes is called after it, in order."""
+        if self._calling:
+            return
+        self._calling = True
+        try:
+            while self._callbacks:
+                listener, value, handle = self._callbacks.popleft()
+                if handle is not None and handle._silent:
+                    continue  # cancelled by an earlier callback (I1)
+                try:
+                    listener(value)
+                except Exception:
+                    logger.exception("a listener failed")
+        finally:
+            self._calling = False
+
+    def _observe(self, stream: Stream[Any]) -> None:
+        self._observers.append(stream)
+        if self._ended.is_set():
+            stream.end()
+
+    # --- resampling -----------------------------------------------------------------------------
+
+    def _resampler(self, sample_rate: int) -> Resampler:
+        resampler = self._resamplers.get(sample_rate)
+        if resampler is None:
+            resampler = self._resamplers[sample_rate] = Resampler(sample_rate, 24000)
+        return resampler
+
+    def _flush_resamplers(self) -> None:
+        for resampler in self._resamplers.values():
+            rest = resampler.process(b"", last=True)
+            if rest and self._link is not None:
+                self._apply(self._connection.append_audio(rest))
+        self._resamplers.clear()
+
+
+def _or_unset(value: Any) -> Any:
+    return UNSET if value is None else value
+
+
+def _plain(value: str | Mapping[str, Any]) -> str | dict[str, Any]:
+    return value if isinstance(value, str) else dict(value)
+
+
+def _item(item: Item | Mapping[str, Any]) -> Item:
+    if isinstance(item, Item):
+        return item
+    try:
+        return msgspec.convert(dict(item), Item)
+    except msgspec.ValidationError as wrong:
+        raise LocalProtocolError(f"no conversation item: {wrong}") from wrong
+
+
+def _audio(audio: Mapping[str, Any] | None, voice: str | None) -> Any:
+    if voice is None:
+        return UNSET if audio is None else dict(audio)
+    whole = dict(audio or {})
+    whole["output"] = {**whole.get("output", {}), "voice": voice}
+    return whole
+
+
+def _on_busy(name: str) -> OnBusy:
+    try:
+        return OnBusy(name)
+    except ValueError:
+        raise LocalProtocolError(
+            f'no on_busy {name!r}; use "queue", "replace", "reject" or "send"'
+        ) from None

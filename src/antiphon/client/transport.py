@@ -1,0 +1,216 @@
+"""The seam between a session and a socket, and the socket that is used by default."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Mapping
+from typing import Protocol
+
+import picows
+
+from antiphon.exceptions import ConnectError
+
+__all__ = ["Connector", "FrameHandler", "PicowsConnector", "Transport"]
+
+logger = logging.getLogger("antiphon.transport")
+
+
+class FrameHandler(Protocol):
+    """Who is told what arrives. Implemented by the session."""
+
+    def frame_received(self, data: bytes, is_text: bool) -> None:
+        """One whole message."""
+
+    def connection_lost(self, code: int | None, reason: str) -> None:
+        """The connection is over; called exactly once. `code` is None without a close frame."""
+
+
+class Transport(Protocol):
+    """One open WebSocket."""
+
+    def send_text(self, data: bytes) -> None:
+        """Queue one text message. Never blocks; ignored after the connection has ended."""
+
+    def pending_bytes(self) -> int:
+        """How much was queued and not yet handed to the operating system."""
+
+    async def drain(self) -> None:
+        """Wait until the queue is short again, or the connection is over."""
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Begin to close. `connection_lost` follows, whether the peer answers or not."""
+
+
+class Connector(Protocol):
+    """Opens a Transport."""
+
+    async def __call__(
+        self, url: str, headers: Mapping[str, str], handler: FrameHandler
+    ) -> Transport:
+        """Connect and shake hands.
+
+        Raises:
+            ConnectError: nobody answered, or the handshake was refused.
+        """
+
+
+class PicowsConnector:
+    """Opens WebSockets with picows; decision record 0008 says why picows.
+
+    Args:
+        ssl_context: for `wss`; default: the system's trust store.
+        proxy: `http://`, `https://`, `socks4://` or `socks5://` address, or None.
+        handshake_timeout: seconds until a silent server is given up.
+        ping_interval: seconds without data after which the peer is pinged; a peer that does not
+            answer within the same time again is gone.
+        max_message_bytes: a longer message ends the connection with code 1009.
+        read_buffer_bytes: what a quiet connection holds ready for reading.
+    """
+
+    def __init__(
+        self,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        handshake_timeout: float = 10.0,
+        ping_interval: float = 20.0,
+        max_message_bytes: int = 64 * 1024 * 1024,
+        read_buffer_bytes: int = 8 * 1024,
+    ) -> None:
+        self._ssl_context = ssl_context
+        self._proxy = proxy
+        self._handshake_timeout = handshake_timeout
+        self._ping_interval = ping_interval
+        self._max_message_bytes = max_message_bytes
+        self._read_buffer_bytes = read_buffer_bytes
+
+    async def __call__(
+        self, url: str, headers: Mapping[str, str], handler: FrameHandler
+    ) -> Transport:
+        try:
+            _, listener = await picows.ws_connect(
+                lambda: _Listener(handler, self._max_message_bytes),
+                url,
+                ssl_context=self._ssl_context,
+                proxy=self._proxy,
+                extra_headers=dict(headers),
+                websocket_handshake_timeout=self._handshake_timeout,
+                enable_auto_ping=True,
+                auto_ping_idle_timeout=self._ping_interval,
+                auto_ping_reply_timeout=self._ping_interval,
+                max_frame_size=self._max_message_bytes,
+                read_buffer_init_size=self._read_buffer_bytes,
+                logger_name="antiphon",
+            )
+        except picows.WSInvalidStatusError as refused:
+            raise _refused(refused) from refused
+        except (picows.WSError, OSError, TimeoutError) as failed:
+            raise ConnectError(
+                f"no connection to {_without_query(url)}: {str(failed) or type(failed).__name__}",
+                retryable=True,
+            ) from failed
+        assert isinstance(listener, _Listener), "picows returns what its factory made"
+        return listener
+
+
+class _Listener(picows.WSListener):
+    """Both halves of one connection: picows calls it, the session sends through it."""
+
+    def __init__(self, handler: FrameHandler, max_message_bytes: int) -> None:
+        super().__init__()
+        self._handler = handler
+        self._max_message_bytes = max_message_bytes
+        self._transport: picows.WSTransport | None = None
+        self._fragments: bytearray | None = None
+        self._fragments_are_text = True
+        self._closed: tuple[int | None, str] | None = None
+        self._over = asyncio.Event()
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    # --- called by picows -----------------------------------------------------------------------
+
+    def on_ws_connected(self, transport: picows.WSTransport) -> None:
+        self._transport = transport
+
+    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        kind = frame.msg_type
+        if kind == picows.WSMsgType.TEXT or kind == picows.WSMsgType.BINARY:
+            if frame.fin:
+                self._handler.frame_received(
+                    frame.get_payload_as_bytes(), kind == picows.WSMsgType.TEXT
+                )
+            else:
+                self._fragments = bytearray(frame.get_payload_as_memoryview())
+                self._fragments_are_text = kind == picows.WSMsgType.TEXT
+        elif kind == picows.WSMsgType.CONTINUATION:
+            self._continue(frame)
+        elif kind == picows.WSMsgType.CLOSE:
+            payload = frame.get_payload_as_bytes()
+            # RFC 6455 §5.5.1: two bytes of code, then the reason; both may be missing (P-271).
+            code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1005
+            self._closed = (code, payload[2:].decode("utf-8", "replace"))
+            transport.send_close(frame.get_close_code())
+            transport.disconnect()
+
+    def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
+        self._over.set()
+        self._writable.set()
+        code, reason = self._closed or (None, "")
+        self._handler.connection_lost(code, reason)
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def _continue(self, frame: picows.WSFrame) -> None:
+        if self._fragments is None:
+            return
+        self._fragments += frame.get_payload_as_memoryview()
+        if len(self._fragments) > self._max_message_bytes:
+            self._fragments = None
+            self.close(1009, "message too big")
+        elif frame.fin:
+            whole, self._fragments = bytes(self._fragments), None
+            self._handler.frame_received(whole, self._fragments_are_text)
+
+    # --- Transport ------------------------------------------------------------------------------
+
+    def send_text(self, data: bytes) -> None:
+        if self._transport is not None and not self._over.is_set():
+            self._transport.send(picows.WSMsgType.TEXT, data)
+
+    def pending_bytes(self) -> int:
+        if self._transport is None or self._over.is_set():
+            return 0
+        size: int = self._transport.underlying_transport.get_write_buffer_size()
+        return size
+
+    async def drain(self) -> None:
+        await self._writable.wait()
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        if self._transport is None or self._over.is_set():
+            return
+        self._closed = self._closed or (code, reason)
+        self._transport.send_close(picows.WSCloseCode(code), reason.encode())
+        self._transport.disconnect()
+
+
+def _refused(refused: picows.WSInvalidStatusError) -> ConnectError:
+    status = int(refused.response.status) if refused.response is not None else 0
+    hint = {
+        401: "the API key is missing or wrong",
+        403: "the API key has no access to this model",
+        404: "no Realtime endpoint at this address",
+        429: "too many connections; try again later",
+    }.get(status, "the server refused the handshake")
+    return ConnectError(
+        f"{hint} (HTTP {status})", status=status, retryable=status == 429 or status >= 500
+    )
+
+
+def _without_query(url: str) -> str:
+    return url.partition("?")[0]
