@@ -109,7 +109,7 @@ class Session:
         self._link: Link | None = None
         self._standby: Link | None = None
         # While there is no socket: what is to be sent once there is one again.
-        self._held: list[ClientEvent] = []
+        self._held: list[ClientEvent | UnknownEvent] = []
         self._fatal: ErrorInfo | None = None
         self._closing = False
         self._ended: Moment[ConnectionClosed] = Moment()
@@ -364,6 +364,31 @@ class Session:
 
     def _truncate(self, point: TruncatePoint) -> PendingRequest[None]:
         return self._ask(self._open_connection().truncate_item(point, self._loop.time()))
+
+    def send_raw(self, event: ClientEvent | Mapping[str, Any]) -> None:
+        """Send a client event as it is, past the core's bookkeeping.
+
+        For a provider's own events, and to try out how a server behaves. Nothing waits for an
+        answer: output that it causes is routed by its response id as always, and an error comes
+        to the `"report"` listeners. Prefer the other methods for what they can do; a
+        `response.cancel` sent here may hit a response that nobody meant (P-2 to P-5).
+
+        Args:
+            event: an event of `antiphon.wire.client_events`, or the whole JSON object, `type`
+                included.
+
+        Raises:
+            LocalProtocolError: the object has no `type`, or is no JSON.
+            ConnectionClosed: the session has ended.
+        """
+        self._check_open()
+        if isinstance(event, ClientEvent):
+            self._send(event)
+            return
+        kind = event.get("type")
+        if not isinstance(kind, str):
+            raise LocalProtocolError("an event needs a `type`, a string")
+        self._send(UnknownEvent(kind, dict(event)))
 
     # --- audio in -------------------------------------------------------------------------------
 
@@ -677,7 +702,7 @@ class Session:
         self._apply(self._connection.advance(self._loop.time()))
         self._arm()
 
-    def _send(self, event: ClientEvent) -> None:
+    def _send(self, event: ClientEvent | UnknownEvent) -> None:
         link = self._link
         if link is None or link.transport is None:
             self._held.append(event)
