@@ -1,6 +1,7 @@
 """One socket with its `Connection`. A session has one at a time, and a second while it rotates."""
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from antiphon.client.endpoint import Endpoint
@@ -9,13 +10,16 @@ from antiphon.client.streams import Moment
 from antiphon.client.transport import Connector, Transport
 from antiphon.exceptions import ConnectError
 from antiphon.protocol.connection import Connection
+from antiphon.wire.base import Malformed, UnknownEvent
 from antiphon.wire.items import ErrorInfo
-from antiphon.wire.server_events import ErrorEvent
+from antiphon.wire.server_events import ErrorEvent, ServerEvent
 
 if TYPE_CHECKING:
     from antiphon.client.session import Session
 
 __all__ = ["Link"]
+
+logger = logging.getLogger("antiphon.session")
 
 
 class Link:
@@ -30,7 +34,9 @@ class Link:
         self.closing = False
         # Set by session.created (P-250), failed by a loss before it.
         self.ready: Moment[None] = Moment()
+        self._waiting = True
         self._last_error: ErrorInfo | None = None
+        self._decode = session._codec.decode
 
     async def open(self, connector: Connector, endpoint: Endpoint, within: float) -> None:
         """Connect, and wait until the server has made a session.
@@ -61,13 +67,22 @@ class Link:
     # --- FrameHandler ---------------------------------------------------------------------------
 
     def frame_received(self, data: bytes, is_text: bool) -> None:
-        event = self._session._codec.decode(data)
-        if not self.ready.is_set():
-            if event.type == "session.created":
-                self.ready.set(None)
-            elif isinstance(event, ErrorEvent):
-                self._last_error = event.error
-        self._session._receive(self, event)
+        try:
+            event = self._decode(data)
+            if self._waiting:
+                self._wait(event)
+            self._session._receive(self, event)
+        except Exception:
+            # An error of our own must not take the connection down with it (picows would close).
+            logger.exception("an event could not be handled")
+            self._session.counters["internal_errors"] += 1
+
+    def _wait(self, event: ServerEvent | UnknownEvent | Malformed) -> None:
+        if event.type == "session.created":
+            self._waiting = False
+            self.ready.set(None)
+        elif isinstance(event, ErrorEvent):
+            self._last_error = event.error
 
     def connection_lost(self, code: int | None, reason: str) -> None:
         self.gone.set()
