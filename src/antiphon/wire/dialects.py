@@ -1,12 +1,12 @@
 """How a peer spells what the GA protocol says.
 
-Before GA the same protocol had other names for seven events, a flat session, and `text` and
-`audio` for an assistant's content. Azure's preview endpoint, Voice Live and several independent
-servers still speak it. Everything inside antiphon is GA; a dialect is undone right after decoding
-and applied right before encoding, for clients and servers alike.
+Before GA the same protocol had other names for seven events (P-127), a flat session, and `text`
+and `audio` for an assistant's content (P-128). Azure's preview endpoint, Voice Live and several
+independent servers still speak it. Everything inside antiphon is GA; a dialect is undone right
+after decoding and applied right before encoding, for clients and servers alike.
 
-Mixtures are common, so reading is generous: GA names and nested settings are understood under the
-beta dialect too. What has no GA counterpart (a session's ``temperature``) stays where it is.
+Mixtures exist (P-295), so reading is generous: GA names and nested settings are understood under
+the beta dialect too. What has no GA counterpart (a session's ``temperature``) stays where it is.
 """
 
 from collections.abc import Callable, Mapping
@@ -161,6 +161,7 @@ def _change_item(part_types: Mapping[Any, str]) -> _Change:
 
 # -- sessions ---------------------------------------------------------------------------------
 
+# P-240
 _FORMATS_FROM_BETA: dict[str, dict[str, Any]] = {
     "pcm16": {"type": "audio/pcm", "rate": 24000},
     "g711_ulaw": {"type": "audio/pcmu"},
@@ -274,7 +275,7 @@ def _change_session(change_session: Callable[[Mapping[str, Any]], dict[str, Any]
 
 
 class _BetaResponseResource(ResponseResource, frozen=True, kw_only=True):
-    modalities: Any = UNSET
+    modalities: Maybe[list[str]] = UNSET
     voice: Any = UNSET
     output_audio_format: Any = UNSET
     temperature: Any = UNSET
@@ -289,10 +290,10 @@ class _BetaResponseDone(ResponseDone, frozen=True, kw_only=True, tag=ResponseDon
 
 
 class _BetaResponseCreateParams(ResponseCreateParams, frozen=True, kw_only=True):
-    modalities: Any = UNSET
+    modalities: Maybe[list[str]] = UNSET
     voice: Any = UNSET
     output_audio_format: Any = UNSET
-    max_response_output_tokens: Any = UNSET
+    max_response_output_tokens: Maybe[int | str] = UNSET
     temperature: Any = UNSET
 
 
@@ -324,25 +325,28 @@ def _response_to_beta(response: ResponseResource) -> _BetaResponseResource:
     )
 
 
-def _params_from_beta(event: _BetaResponseCreate) -> Event:
-    if not event.response:
-        return ResponseCreate(event_id=event.event_id)
-    values = session_from_beta(_fields_of(event.response))
-    params = replace(
-        _build(ResponseCreateParams, values), input=_items(event.response.input, _PARTS_FROM_BETA)
-    )
+def _params_from_beta(event: _BetaResponseCreate) -> ResponseCreate:
+    params = event.response
+    if isinstance(params, _BetaResponseCreateParams):
+        values = session_from_beta(_fields_of(params))
+        items = _items(params.input, _PARTS_FROM_BETA)
+        return ResponseCreate(
+            event_id=event.event_id,
+            response=replace(_build(ResponseCreateParams, values), input=items),
+        )
     return ResponseCreate(event_id=event.event_id, response=params)
 
 
-def _params_to_beta(event: ResponseCreate) -> Event:
-    if not event.response:
-        return event
-    values = session_to_beta(_fields_of(event.response))
-    params = replace(
-        _build(_BetaResponseCreateParams, values),
-        input=_items(event.response.input, _PARTS_TO_BETA),
-    )
-    return _BetaResponseCreate(event_id=event.event_id, response=params)
+def _params_to_beta(event: ResponseCreate) -> ResponseCreate:
+    params = event.response
+    if isinstance(params, ResponseCreateParams):
+        values = session_to_beta(_fields_of(params))
+        items = _items(params.input, _PARTS_TO_BETA)
+        return _BetaResponseCreate(
+            event_id=event.event_id,
+            response=replace(_build(_BetaResponseCreateParams, values), input=items),
+        )
+    return event
 
 
 # -- all of it --------------------------------------------------------------------------------

@@ -1,9 +1,10 @@
 """Ids in the server's format.
 
 ``event_``, ``resp_``, ``item_``, ``conv_`` and ``sess_`` ids have 21 base62 characters after the
-prefix. The first five count the seconds since 50 years of 365 days after the Unix epoch
-(2019-12-20), which two published examples fix exactly: ``B9MBs`` was created at 1741569952 and
-``9nYAG`` at 1721596428. The rest is random. ``call_`` ids have 16 random characters.
+prefix, the first of which encode the second of creation (P-241). Two chat completions in OpenAI's
+API reference say how: ``B9MBs...`` was created at 1741569952 and ``9nYAG...`` at 1721596428, and
+both are exactly five digits counting seconds from 1576800000, fifty years of 365 days after the
+Unix epoch. The rest is random. ``call_`` ids have 16 random characters.
 """
 
 from random import Random

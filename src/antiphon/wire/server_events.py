@@ -183,7 +183,8 @@ class ConversationItemInputAudioTranscriptionCompleted(
     kw_only=True,
     tag="conversation.item.input_audio_transcription.completed",
 ):
-    """What the user said. Some servers send several per item, told apart by ``status``."""
+    """What the user said. One provider sends several per item, told apart by ``status``
+    (P-298)."""
 
     item_id: Maybe[str] = UNSET
     content_index: Maybe[int] = UNSET
@@ -288,7 +289,7 @@ class ResponseCreated(ServerEvent, frozen=True, kw_only=True, tag="response.crea
 class ResponseDone(ServerEvent, frozen=True, kw_only=True, tag="response.done"):
     """The last event of a response, however it ended.
 
-    ``usage`` is where one provider puts what others put in ``response.usage``."""
+    ``usage`` is where one provider puts what others put in ``response.usage`` (P-294)."""
 
     response: ResponseResource
     usage: Maybe[Usage] = UNSET
@@ -329,7 +330,7 @@ class ResponseContentPartAdded(
 class ResponseContentPartDone(
     ServerEvent, frozen=True, kw_only=True, tag="response.content_part.done"
 ):
-    """An item finished a part. One provider leaves ``part`` out."""
+    """An item finished a part. One provider leaves ``part`` out (P-296)."""
 
     response_id: Maybe[str] = UNSET
     item_id: Maybe[str] = UNSET
