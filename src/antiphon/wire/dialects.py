@@ -197,7 +197,7 @@ def session_from_beta(session: Mapping[str, Any]) -> dict[str, Any]:
             result["output_modalities"] = _modalities_from_beta(value)
         elif name == "max_response_output_tokens":
             result["max_output_tokens"] = value
-        elif name != "audio":
+        else:
             result[name] = value
     if audio:
         result["audio"] = audio

@@ -257,7 +257,8 @@ def test_what_has_no_flat_name_stays_as_it_is(nested: dict[str, Any], flat: dict
     [
         ({"audio": None, "voice": "v"}, {"audio": {"output": {"voice": "v"}}}),
         ({"audio": {"output": 3}, "voice": "v"}, {"audio": {"output": {"voice": "v"}}}),
-        ({"audio": "loud"}, {}),
+        ({"audio": "loud"}, {"audio": "loud"}),
+        ({"audio": None}, {"audio": None}),
         ({"modalities": "audio"}, {"output_modalities": "audio"}),
         ({"modalities": None}, {"output_modalities": None}),
         ({"modalities": [{}]}, {"output_modalities": [{}]}),
