@@ -1,0 +1,78 @@
+"""The OpenAI realtime plugin of LiveKit Agents, or antiphon's in its place."""
+
+import asyncio
+import json
+import sys
+from typing import Any
+
+import common
+
+rtc: Any = None
+realtime: Any = None
+aiohttp: Any = None
+_kept: list[Any] = []
+_tasks: set[Any] = set()
+
+
+def load() -> None:
+    global rtc, realtime, aiohttp
+    import aiohttp as aiohttp_module
+    from livekit import rtc as rtc_module
+
+    aiohttp, rtc = aiohttp_module, rtc_module
+    if json.loads(sys.argv[1]).get("plugin") == "antiphon":
+        from livekit.plugins import antiphon
+
+        realtime = antiphon
+    else:
+        from livekit.plugins.openai import realtime as stock
+
+        realtime = stock
+
+
+async def _read(generation: Any, sink: common.Sink) -> None:
+    stream = sink.stream(generation.response_id)
+    async for message in generation.message_stream:
+        async for frame in message.audio_stream:
+            stream.audio(frame.data)
+    sink.forget(generation.response_id)
+
+
+async def connect(url: str, sink: common.Sink) -> Any:
+    if not _kept:
+        base = url.replace("ws", "http", 1).removesuffix("/realtime")
+        http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        _kept.append(realtime.RealtimeModel(base_url=base, api_key="none", http_session=http))
+    session = _kept[0].session()
+    ready = asyncio.Event()
+
+    def watch(event: Any) -> None:
+        if event.get("type") == "session.updated":
+            ready.set()
+
+    def begin(generation: Any) -> None:
+        task = asyncio.ensure_future(_read(generation, sink))
+        _tasks.add(task)
+        task.add_done_callback(_tasks.discard)
+
+    session.on("openai_server_event_received", watch)
+    session.on("generation_created", begin)
+    await asyncio.wait_for(ready.wait(), 20)
+    session.off("openai_server_event_received", watch)
+    _kept.append(session)
+    return Session(session)
+
+
+class Session:
+    def __init__(self, session: Any) -> None:
+        self.session = session
+
+    def push(self, pcm: bytes) -> None:
+        self.session.push_audio(rtc.AudioFrame(pcm, 24000, 1, len(pcm) // 2))
+
+    def interrupt(self, ids: list[str]) -> None:
+        self.session.interrupt()
+
+
+if __name__ == "__main__":
+    common.main(load, connect)
