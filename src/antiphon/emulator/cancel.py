@@ -1,7 +1,7 @@
 """`response.cancel`: what it hits, and what it gets when it hits nothing (P-1 to P-18)."""
 
 from antiphon.emulator import errors
-from antiphon.emulator.behaviour import (
+from antiphon.emulator.choices import (
     CancelNoIdScope,
     CancelReply,
     CancelTarget,

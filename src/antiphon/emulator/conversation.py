@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from antiphon.emulator import errors
-from antiphon.emulator.behaviour import DuplicateItemId
+from antiphon.emulator.choices import DuplicateItemId
 
 __all__ = ["Conversation", "ConversationItem", "count_tokens"]
 

@@ -5,7 +5,8 @@ from random import Random
 from typing import Any, Protocol
 
 from antiphon.emulator.agenda import Agenda, Entry
-from antiphon.emulator.behaviour import Behaviour, EventIdEcho, EventIdPlace
+from antiphon.emulator.behaviour import Behaviour
+from antiphon.emulator.choices import Dialect, EventIdEcho, EventIdPlace
 from antiphon.emulator.conversation import Conversation
 from antiphon.emulator.errors import Refusal
 from antiphon.emulator.ids import Ids
@@ -39,7 +40,7 @@ class Core:
         self.now = 0.0
         self.started = 0.0
         self.epoch = epoch
-        self.ids = Ids(self.rng, self.wall)
+        self.ids = Ids(self.rng, self.wall, as_uuid=behaviour.dialect is Dialect.XAI)
         self.agenda = Agenda()
         self.session = SessionState(
             behaviour, self.ids.new("sess"), model, epoch + behaviour.session_max_s

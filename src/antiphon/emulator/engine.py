@@ -18,16 +18,11 @@ from typing import Any
 import msgspec
 
 from antiphon.emulator import errors
-from antiphon.emulator.behaviour import (
-    BadJsonReply,
-    Behaviour,
-    ConversationCreated,
-    Expiry,
-    UnknownEventReply,
-)
+from antiphon.emulator.behaviour import Behaviour
 from antiphon.emulator.cancel import Canceller
+from antiphon.emulator.choices import BadJsonReply, ConversationCreated, Expiry, UnknownEventReply
 from antiphon.emulator.core import Core
-from antiphon.emulator.dialect import Translator
+from antiphon.emulator.dialect import translator
 from antiphon.emulator.effects import ServerEffect
 from antiphon.emulator.errors import Refusal
 from antiphon.emulator.faults import Faults
@@ -81,7 +76,7 @@ class Engine:
         self.script = script if script is not None else Script()
         self.received: deque[Json | bytes] = deque(maxlen=keep_received)
         self.closed = False
-        self._translator = Translator(self.behaviour.dialect)
+        self._translator = translator(self.behaviour.dialect)
         core = Core(self.behaviour, self.script, seed, epoch, model or self.behaviour.model)
         self._outlet = FrameOutlet(core, self._translator, faults)
         core.attach(self._outlet)
@@ -128,6 +123,8 @@ class Engine:
             conversation = {"id": core.conversation.id, "object": "realtime.conversation"}
             core.emit("conversation.created", conversation=conversation)
         core.later(self.behaviour.session_max_s, self._expire)
+        if self.behaviour.ping_interval_s:
+            core.later(self.behaviour.ping_interval_s, self._ping)
         return self._settle(now)
 
     def receive(
@@ -261,6 +258,10 @@ class Engine:
             if entry.action is not None:
                 entry.action()
         core.now = max(core.now, now)
+
+    def _ping(self) -> None:
+        self._core.emit("ping", timestamp=round(self._core.wall() * 1000))  # P-295
+        self._core.later(self.behaviour.ping_interval_s, self._ping)
 
     def _expire(self) -> None:
         minutes = round(self.behaviour.session_max_s / 60)

@@ -21,7 +21,18 @@ from typing import Any
 
 from antiphon.emulator.effects import SendFrame
 
-__all__ = ["Act", "After", "Chance", "Faults", "On", "Rule", "after", "on"]
+__all__ = [
+    "Act",
+    "After",
+    "Chance",
+    "Faults",
+    "On",
+    "Rule",
+    "after",
+    "half_of",
+    "on",
+    "response_id_of",
+]
 
 Json = dict[str, Any]
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from hmac import compare_digest
 from urllib.parse import parse_qs, urlsplit
 
-from antiphon.emulator.behaviour import AuthFailure, Behaviour, Dialect, MissingModel
+from antiphon.emulator.behaviour import Behaviour
+from antiphon.emulator.choices import AuthFailure, Dialect, MissingModel
 from antiphon.emulator.errors import Refusal
 
 __all__ = ["HttpRefusal", "Opening", "judge"]

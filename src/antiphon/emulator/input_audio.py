@@ -4,7 +4,7 @@ from typing import Any
 
 from antiphon.emulator import errors
 from antiphon.emulator.agenda import Entry
-from antiphon.emulator.behaviour import TranscriptionTiming
+from antiphon.emulator.choices import TranscriptionTiming
 from antiphon.emulator.conversation import ConversationItem
 from antiphon.emulator.core import Core
 from antiphon.emulator.errors import Refusal

@@ -6,7 +6,7 @@ from typing import Any
 import pybase64
 
 from antiphon.emulator import errors
-from antiphon.emulator.behaviour import TruncateReply
+from antiphon.emulator.choices import Dialect, TruncateReply
 from antiphon.emulator.conversation import ConversationItem
 from antiphon.emulator.core import Core
 from antiphon.emulator.errors import Refusal
@@ -133,7 +133,7 @@ class Items:
     def _new(self, asked: Json) -> ConversationItem:
         core = self._core
         body: Json = {
-            "id": asked.get("id") or core.ids.new("item"),
+            "id": asked.get("id") or self._new_id(),
             "object": "realtime.item",
             "type": asked["type"],
             "status": "completed",
@@ -145,6 +145,11 @@ class Items:
         if "content" in asked:
             body["content"] = [self._part(part, item) for part in asked["content"]]
         return item
+
+    def _new_id(self) -> str:
+        # P-292: one character more than elsewhere.
+        longer = "0" if self._core.behaviour.dialect is Dialect.VOICE_LIVE else ""
+        return self._core.ids.new("item") + longer
 
     def _part(self, part: Json, item: ConversationItem) -> Json:
         if part["type"] != "input_audio":

@@ -4,11 +4,7 @@ from typing import Any
 
 import pybase64
 
-from antiphon.emulator.behaviour import (
-    CancelCloseItems,
-    CancelFunctionArgs,
-    MultiItemDoneOrder,
-)
+from antiphon.emulator.choices import CancelCloseItems, CancelFunctionArgs, MultiItemDoneOrder
 from antiphon.emulator.conversation import ConversationItem, count_tokens
 from antiphon.emulator.core import Core
 from antiphon.emulator.generation import Step, StepKind

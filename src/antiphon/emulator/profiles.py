@@ -2,9 +2,9 @@
 
 from types import MappingProxyType
 
-from antiphon.emulator.behaviour import (
+from antiphon.emulator.behaviour import Behaviour
+from antiphon.emulator.choices import (
     ActiveErrorForm,
-    Behaviour,
     CancelNoIdScope,
     CancelReply,
     CancelTarget,
@@ -64,6 +64,7 @@ PROFILES = MappingProxyType(
             item_done=False,
             truncate_reply=TruncateReply.UNSUPPORTED,
             vad_while_responding=False,
+            ping_interval_s=10.0,
         ),
         # P-303 to P-305
         "localai": _OPENAI.but(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from antiphon.emulator import errors
-from antiphon.emulator.behaviour import (
+from antiphon.emulator.choices import (
     ActiveErrorForm,
     CancelCloseItems,
     CancelOutputInDone,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from antiphon.emulator.behaviour import TranscriptionTiming
+from antiphon.emulator.choices import TranscriptionTiming
 from antiphon.emulator.conversation import ConversationItem, count_tokens
 from antiphon.emulator.core import Core
 
