@@ -1,0 +1,3 @@
+"""Cases of the knobs, gathered by test_knobs.py."""
+
+__all__: list[str] = []
