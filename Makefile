@@ -15,7 +15,7 @@ DEV_READY  := $(VENV)/.antiphon-dev
 CHECKED := src tests docs $(wildcard examples)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit coverage docs format clean check-python
+.PHONY: help demo test lint types unit interop coverage docs format clean check-python
 
 help:  ## show this list
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-10s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ types: $(DEV_READY)  ## mypy, strict
 
 unit: $(DEV_READY)  ## the tests alone
 	@echo "==> pytest"; $(BIN)/python -m pytest
+
+interop: $(DEV_READY)  ## only the tests that play other people's clients (part of `unit` too)
+	@echo "==> pytest -m interop"; $(BIN)/python -m pytest -m interop
 
 coverage: $(DEV_READY)  ## the tests under coverage; wire/ and protocol/ must be complete
 	$(BIN)/coverage run -m pytest -q

@@ -1,0 +1,168 @@
+"""An environment for each client under test, made once, in a folder that git ignores.
+
+What goes into one is in requirements/: every version is fixed there, so that a client which
+changes its ways is met when somebody raises its version, not on a Tuesday.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["ENVIRONMENTS", "Environment", "NodeEnvironment", "PythonEnvironment"]
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+CACHE = ROOT / ".cache" / "interop"
+OLDEST_NODE = 20
+# A registry that has not answered within this many seconds will not.
+INSTALL_TIMEOUT_S = 420
+ATTEMPTS = 2
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where one client is installed.
+
+    Args:
+        name: of the client; its script is `clients/<name>.*`.
+        wanted: file that lists its packages.
+    """
+
+    name: str
+    wanted: Path
+
+    @property
+    def folder(self) -> Path:
+        """Its folder; a change of packages or of the interpreter makes it another one."""
+        tell = f"{self._interpreter()}\n{self.wanted.read_text()}"
+        return CACHE / f"{self.name}-{hashlib.sha256(tell.encode()).hexdigest()[:10]}"
+
+    def unusable(self) -> str | None:
+        """Why this machine cannot run the client at all, or None."""
+        return None
+
+    def build(self) -> None:
+        """Install the client unless that was done before.
+
+        Raises:
+            RuntimeError: the installer failed; its last words are in the message.
+        """
+        if self.folder.exists():
+            return
+        CACHE.mkdir(parents=True, exist_ok=True)
+        # Made aside and renamed when complete: what stands in the folder is whole, and two test
+        # runs at once do not meet in it.
+        aside = Path(tempfile.mkdtemp(prefix=f"{self.name}-", suffix=".part", dir=CACHE))
+        try:
+            self._install(aside)
+            aside.rename(self.folder)
+        except OSError:
+            if not self.folder.exists():
+                raise
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def command(self, script: str) -> list[str]:
+        """The command that runs one of the scripts in clients/."""
+        raise NotImplementedError
+
+    def _interpreter(self) -> str:
+        raise NotImplementedError
+
+    def _install(self, folder: Path) -> None:
+        raise NotImplementedError
+
+    def _run(self, *command: str) -> None:
+        # Tests run meanwhile, and some of them look at the clock.
+        nice = shutil.which("nice")
+        politely = [nice, "-n", "10", *command] if nice else list(command)
+        said = ""
+        for _ in range(ATTEMPTS):
+            try:
+                done = subprocess.run(
+                    politely,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    timeout=INSTALL_TIMEOUT_S,
+                )
+            except subprocess.TimeoutExpired:
+                said = f"not done after {INSTALL_TIMEOUT_S} s"
+                break
+            if done.returncode == 0:
+                return
+            said = done.stdout[-2000:]
+        raise RuntimeError(f"cannot install {self.name}: {' '.join(command)}\n{said}")
+
+
+class PythonEnvironment(Environment):
+    """A virtual environment."""
+
+    def command(self, script: str) -> list[str]:
+        """The command that runs one of the scripts in clients/, from the root of the project."""
+        return [str(_python_in(self.folder)), "-m", f"tests.interop.clients.{script}"]
+
+    def _interpreter(self) -> str:
+        return sys.version
+
+    def _install(self, folder: Path) -> None:
+        # The tests' own pip installs into it: a pip for each environment takes seconds to make.
+        self._run(sys.executable, "-m", "venv", "--without-pip", str(folder))
+        pip = [sys.executable, "-m", "pip", "--python", str(_python_in(folder))]
+        pip += ["--disable-pip-version-check", "--no-input"]
+        self._run(*pip, "install", "--quiet", "--no-compile", "-r", str(self.wanted))
+
+
+class NodeEnvironment(Environment):
+    """A folder with node_modules."""
+
+    def unusable(self) -> str | None:
+        """Why this machine cannot run the client at all, or None."""
+        if shutil.which("node") is None or shutil.which("npm") is None:
+            return "node and npm are not installed"
+        version = self._interpreter()
+        if int(version.lstrip("v").split(".")[0]) < OLDEST_NODE:
+            return f"node {version} is too old: {OLDEST_NODE} or newer is needed"
+        return None
+
+    def command(self, script: str) -> list[str]:
+        """The command that runs one of the scripts in clients/."""
+        # Node looks for packages beside the script, so the script goes to the packages.
+        copied = self.folder / f"{script}-{os.getpid()}.mjs"
+        shutil.copyfile(HERE / "clients" / f"{script}.mjs", copied)
+        return [str(shutil.which("node")), str(copied)]
+
+    def _interpreter(self) -> str:
+        node = shutil.which("node")
+        if node is None:
+            return "no node"
+        return subprocess.run([node, "--version"], capture_output=True, text=True).stdout.strip()
+
+    def _install(self, folder: Path) -> None:
+        shutil.copyfile(self.wanted, folder / "package.json")
+        options = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--silent"]
+        self._run(str(shutil.which("npm")), "install", *options, "--prefix", str(folder))
+
+
+def _python_in(folder: Path) -> Path:
+    return folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+
+
+def _python(name: str) -> PythonEnvironment:
+    return PythonEnvironment(name, HERE / "requirements" / f"{name}.txt")
+
+
+# The slowest to install come first.
+ENVIRONMENTS: dict[str, Environment] = {
+    "pipecat": _python("pipecat"),
+    "livekit": _python("livekit"),
+    "openai_agents": _python("openai_agents"),
+    "openai_agents_js": NodeEnvironment("openai_agents_js", HERE / "requirements" / "package.json"),
+    "openai": _python("openai"),
+}
