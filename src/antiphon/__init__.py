@@ -41,6 +41,7 @@ from antiphon.protocol.input_audio import Turn
 from antiphon.protocol.interruption import Receipt, ReceiptEntry
 from antiphon.protocol.options import Options
 from antiphon.protocol.response import Cause, Lane, Outcome, OutcomeKind, Tolerance
+from antiphon.protocol.snapshot import Snapshot
 from antiphon.wire.items import ContentPart, ErrorInfo, Item, Usage
 
 __all__ = [
@@ -79,6 +80,7 @@ __all__ = [
     "ResponseHandle",
     "ResponseRejected",
     "Session",
+    "Snapshot",
     "Stream",
     "StreamLimits",
     "StreamOverflow",

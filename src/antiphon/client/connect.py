@@ -1,16 +1,17 @@
 """The way in: `antiphon.connect`."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from types import TracebackType
 from typing import Any, Literal
 
 from antiphon.client.endpoint import DEFAULT_MODEL, Endpoint, resolve
-from antiphon.client.handle import StreamLimits
+from antiphon.client.handle import ResponseHandle, StreamLimits
 from antiphon.client.reconnect import ReconnectPolicy
 from antiphon.client.session import Session
 from antiphon.client.transport import Connector, PicowsConnector
 from antiphon.exceptions import LocalProtocolError
 from antiphon.protocol.options import Options
+from antiphon.protocol.snapshot import Snapshot
 from antiphon.wire.dialects import Dialect
 
 __all__ = ["Connecting", "connect"]
@@ -28,6 +29,17 @@ class Connecting:
     async def _open(self) -> Session:
         session = Session(self._endpoint, self._connector, **self._settings)
         await session._start()
+        return session
+
+    def begin(self) -> Session:
+        """Connect in the background and return the session at once.
+
+        What is asked of it meanwhile is sent, in order, once the server has answered. It tries as
+        often as `reconnect` says; each failure is a `"connect_failed"`, and after the last one
+        the session has ended. Close it when done.
+        """
+        session = Session(self._endpoint, self._connector, **self._settings)
+        session._begin()
         return session
 
     def __await__(self) -> Generator[Any, None, Session]:
@@ -66,6 +78,8 @@ def connect(
     reconnect: ReconnectPolicy | None = None,
     connector: Connector | None = None,
     connect_timeout: float = 15.0,
+    handle_type: type[ResponseHandle] = ResponseHandle,
+    replay: Callable[[Snapshot], Snapshot] | None = None,
 ) -> Connecting:
     """Connect to a Realtime server.
 
@@ -88,9 +102,12 @@ def connect(
         connector: opens the WebSocket; default picows. The emulator's `MemoryConnector` needs no
             network.
         connect_timeout: seconds until a session must exist.
+        handle_type: the class of the handles, to add methods of your own.
+        replay: is given what a new connection would be told after a loss, and returns what it is
+            told instead.
 
     Returns:
-        Something to enter (`async with`) or to await for a `Session`.
+        Something to enter (`async with`) or to await for a `Session`, or to `begin()`.
 
     Raises:
         ConnectError: no key, no address; and when entered: no session came about.
@@ -119,6 +136,8 @@ def connect(
         "limits": limits,
         "reconnect": reconnect,
         "connect_timeout": connect_timeout,
+        "handle_type": handle_type,
+        "replay": replay,
     }
     return Connecting(endpoint, connector or PicowsConnector(), settings)
 

@@ -54,7 +54,8 @@ def resolve(
         azure_ad_token: an Entra ID token, instead of a key.
         api_version: with it, Azure's preview address and the beta's event names are used
             (P-291); without it, Azure's GA address (P-290).
-        headers: sent as they are, over those made here.
+        headers: sent as they are, over those made here. With credentials among them
+            (`Authorization` or `api-key`) none are made here.
         dialect: the event names to speak; default: as the address implies.
 
     Raises:
@@ -63,6 +64,7 @@ def resolve(
     """
     if url is not None and base_url is not None:
         raise ConnectError("give url= or base_url=, not both")
+    own = {name.lower() for name in headers or {}} & {"authorization", "api-key"}
     if azure_endpoint is not None:
         if api_version is None:
             path, query = "/openai/v1/realtime", {"model": azure_deployment or model}
@@ -71,7 +73,7 @@ def resolve(
             query = {"api-version": api_version, "deployment": azure_deployment or model}
         address = _join(azure_endpoint, path, query)
         key = api_key or os.environ.get("AZURE_OPENAI_API_KEY")
-        credentials = _azure_credentials(key, azure_ad_token)
+        credentials = {} if own else _azure_credentials(key, azure_ad_token)
         spoken = BETA if api_version is not None else GA
     else:
         if url is not None:
@@ -80,7 +82,7 @@ def resolve(
             base = base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL
             address = _join(base, "/realtime", {"model": model})
         key = api_key or os.environ.get("OPENAI_API_KEY")
-        credentials = _credentials(key, address)
+        credentials = {} if own else _credentials(key, address)
         spoken = GA
     return Endpoint(address, {**credentials, **(headers or {})}, dialect or spoken)
 

@@ -225,6 +225,12 @@ class ResponseHandle:
             case "response.output_text.delta" | "response.output_audio_transcript.delta":
                 self.text_stream.push(event.delta)  # type: ignore[attr-defined]
 
+    def _publish(self, event: ServerEvent) -> None:
+        """To whoever has subscribed by the time it is called."""
+        for subscriber in self._subscribers:
+            if not self._silent:
+                subscriber(event)
+
     def _call(self, item: Item) -> FunctionCall:
         call = FunctionCall(
             call_id=item.call_id or item.id or "",

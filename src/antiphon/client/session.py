@@ -94,8 +94,11 @@ class Session:
         reconnect: ReconnectPolicy | None = None,
         connect_timeout: float = 15.0,
         max_pending_bytes: int = 16 * 1024 * 1024,
+        handle_type: type[ResponseHandle] = ResponseHandle,
+        replay: Callable[[Snapshot], Snapshot] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._time = self._loop.time
         self._endpoint = endpoint
         self._connector = connector
         self._config = dict(config or {})
@@ -104,12 +107,17 @@ class Session:
         self._policy = reconnect or ReconnectPolicy()
         self._connect_timeout = connect_timeout
         self._max_pending_bytes = max_pending_bytes
+        self._handle_type = handle_type
+        self._replay = replay or (lambda snapshot: snapshot)
         self._codec = Codec(endpoint.dialect)
         self._connection = self._new_connection()
         self._link: Link | None = None
         self._standby: Link | None = None
         # While there is no socket: what is to be sent once there is one again.
         self._held: list[ClientEvent | UnknownEvent] = []
+        # Audio held for a server that has not answered yet; None once one has. Later losses drop
+        # the audio: it would be stale by the time there is a server again.
+        self._held_audio: int | None = 0
         self._fatal: ErrorInfo | None = None
         self._closing = False
         self._ended: Moment[ConnectionClosed] = Moment()
@@ -211,7 +219,7 @@ class Session:
             on_busy=_on_busy(on_busy),
             timeout=timeout,
         )
-        handle = ResponseHandle(self, response, self._limits)
+        handle = self._handle_type(self, response, self._limits)
         response.owner = handle
         self._apply(effects)
         return handle
@@ -278,6 +286,10 @@ class Session:
     def items(self) -> tuple[Item, ...]:
         """The default conversation, in order, as far as it is known here. Without audio."""
         return tuple(self._connection.conversation)
+
+    def item(self, item_id: str) -> Item | None:
+        """One item of the default conversation; None where there is none of this id."""
+        return self._connection.conversation.get(item_id)
 
     def update(self, config: Mapping[str, Any]) -> PendingRequest[dict[str, Any]]:
         """Change the session's configuration; what is left out stays (P-252).
@@ -415,9 +427,10 @@ class Session:
         if not audio:
             return
         if self._link is None:
-            # Stale by the time there is a server again.
-            self.counters["audio_bytes_dropped_offline"] += len(audio)
-            return
+            if self._held_audio is None or self._held_audio > self._max_pending_bytes:
+                self.counters["audio_bytes_dropped_offline"] += len(audio)
+                return
+            self._held_audio += len(audio)
         if self.pending_bytes > self._max_pending_bytes:
             raise StreamOverflow(
                 f"more than {self._max_pending_bytes} bytes wait for the network; "
@@ -464,8 +477,12 @@ class Session:
             name: `"response"` (ResponseHandle: the server made one), `"opened"` (ResponseHandle:
                 the server named one, whoever asked for it), `"done"` (ResponseHandle: settled),
                 `"function_call"` (FunctionCall), `"turn"` (Turn), `"report"` (Report),
-                `"disconnected"` (ConnectionClosed: being reconnected), `"reconnected"` (Session),
-                `"server_event"` and `"client_event"` (every event on the wire), or the type of a
+                `"ended"` (ResponseHandle: nothing more is delivered, the outcome may be on its
+                way), `"connected"` (Session: the first time), `"connect_failed"` (ConnectError:
+                one attempt, others may follow), `"disconnected"` (ConnectionClosed: being
+                reconnected), `"reconnected"` (Session), `"closed"` (ConnectionClosed: for good),
+                `"server_event"` and `"client_event"` (every event on the wire; called before
+                whatever follows from it), `"client_frame"` (bytes, as sent), or the type of a
                 server event, such as `"rate_limits.updated"`.
         """
         listeners = self._listeners.setdefault(name, [])
@@ -536,6 +553,42 @@ class Session:
                 await self.close()
                 raise
 
+    def _begin(self) -> None:
+        """As `_start`, in the background; what is asked meanwhile is held, in order."""
+        if self._config:
+            _ = self.update(self._config)
+        self._spawn(self._establish())
+
+    async def _establish(self) -> None:
+        link = await self._open_link(self._policy.attempts + 1)
+        if link is not None:
+            self._attach(link)
+            self._emit("connected", self)
+            self._run_callbacks()
+
+    async def _open_link(
+        self, attempts: int, closed: ConnectionClosedError | ConnectionClosed | None = None
+    ) -> Link | None:
+        """Try so often; the session is over when that was not enough."""
+        failed: ConnectError | None = None
+        for attempt in range(attempts):
+            await asyncio.sleep(self._policy.delay(attempt))
+            link = Link(self, self._connection)
+            try:
+                await link.open(self._connector, self._endpoint, self._connect_timeout)
+            except ConnectError as error:
+                failed = error
+                self._emit("connect_failed", failed)
+                self._run_callbacks()
+                if self._fatal is not None or not failed.retryable:
+                    break
+            else:
+                return link
+        end = closed or ConnectionClosedError(None, str(failed), "network")
+        end.__cause__ = failed
+        self._finish(end)
+        return None
+
     def _new_connection(self) -> Connection:
         # Unique, because a key of an earlier connection must not be taken for one of this one.
         return Connection(f"a{secrets.token_hex(5)}", self._options)
@@ -543,6 +596,7 @@ class Session:
     def _attach(self, link: Link) -> None:
         """From now on this is the session's socket."""
         self._link = link
+        self._held_audio = None
         held, self._held = self._held, []
         for event in held:
             self._send(event)
@@ -572,25 +626,16 @@ class Session:
         self._spawn(self._reconnect(snapshot, closed))
 
     async def _reconnect(self, snapshot: Snapshot, closed: ConnectionClosed) -> None:
-        for attempt in range(self._policy.attempts):
-            await asyncio.sleep(self._policy.delay(attempt))
-            link = Link(self, self._connection)
-            try:
-                await link.open(self._connector, self._endpoint, self._connect_timeout)
-            except ConnectError as failed:
-                if failed.retryable:
-                    continue
-                closed.__cause__ = failed
-                break
-            held, self._held = self._held, []
-            self._link = link
-            self._apply(self._connection.resume(snapshot, self._loop.time()))
-            self._held = held
-            self._attach(link)
-            self._emit("reconnected", self)
-            self._run_callbacks()
+        link = await self._open_link(self._policy.attempts, closed)
+        if link is None:
             return
-        self._finish(closed)
+        held, self._held = self._held, []
+        self._link = link
+        self._apply(self._connection.resume(self._replay(snapshot), self._loop.time()))
+        self._held = held
+        self._attach(link)
+        self._emit("reconnected", self)
+        self._run_callbacks()
 
     def _begin_rotation(self) -> None:
         self._spawn(self._rotate())
@@ -628,7 +673,7 @@ class Session:
         lost, self._connection = self._connection, standby.connection
         self._link = standby
         self._lose(lost, ConnectionClosedOK(1000, "replaced before its time ran out", "client"))
-        self._apply(self._connection.resume(snapshot, self._loop.time()))
+        self._apply(self._connection.resume(self._replay(snapshot), self._loop.time()))
         self._attach(standby)
         old.close()
         self._emit("reconnected", self)
@@ -669,12 +714,16 @@ class Session:
     # --- in and out -----------------------------------------------------------------------------
 
     def _receive(self, link: Link, event: ServerEvent | UnknownEvent | Malformed) -> None:
-        if link is self._link or link.connection is self._connection or link is self._standby:
-            effects = link.connection.receive(event, self._loop.time())
-            self._apply(effects)
+        connection = link.connection
+        if connection is self._connection or link is self._standby:
+            effects = connection.receive(event, self._time())
             if self._listeners and not isinstance(event, Malformed):
+                # Queued first and called once the effects are applied: a listener learns of the
+                # event before it learns of what follows from it, and finds the state up to date.
                 self._emit("server_event", event)
                 self._emit(event.type, event)
+            self._apply(effects)
+            if self._callbacks:
                 self._run_callbacks()
 
     def _apply(self, effects: Effects) -> None:
@@ -707,9 +756,12 @@ class Session:
         if link is None or link.transport is None:
             self._held.append(event)
             return
-        link.transport.send_text(self._codec.encode(event))
+        frame = self._codec.encode(event)
+        link.transport.send_text(frame)
         if "client_event" in self._listeners:
             self._emit("client_event", event)
+        if "client_frame" in self._listeners:
+            self._emit("client_frame", frame)
 
     def _ask(self, asked: tuple[Request, Effects]) -> PendingRequest[Any]:
         request, effects = asked
@@ -740,8 +792,9 @@ class Session:
     def _do_output(self, effect: Output) -> None:
         handle: ResponseHandle = effect.response.owner
         handle._feed(effect.event)
-        for subscriber in handle._subscribers:
-            self._callbacks.append((subscriber, effect.event, handle))
+        # With callbacks pending, one of them may be about to subscribe.
+        if handle._subscribers or self._callbacks:
+            self._callbacks.append((handle._publish, effect.event, handle))
 
     def _do_send(self, effect: Send) -> None:
         self._send(effect.event)
@@ -749,13 +802,14 @@ class Session:
     def _do_opened(self, effect: Opened) -> None:
         response = effect.response
         if response.owner is None:
-            response.owner = ResponseHandle(self, response, self._limits)
+            response.owner = self._handle_type(self, response, self._limits)
             self._emit("response", response.owner)
         response.owner._open()
         self._emit("opened", response.owner)
 
     def _do_ended(self, effect: Ended) -> None:
         effect.response.owner._end()
+        self._emit("ended", effect.response.owner)
 
     def _do_settled(self, effect: Settled) -> None:
         response = effect.response
