@@ -39,19 +39,19 @@ class Playback:
         remembered: how many parts are kept; older ones can no longer be truncated.
     """
 
-    def __init__(self, remembered: int = 64) -> None:
+    def __init__(self, remembered: int = 256) -> None:
         self._remembered = remembered
         self._parts: dict[tuple[str, int], AudioPart] = {}
 
-    def delivered(self, item_id: str, content_index: int, size: int, bytes_per_ms: int) -> None:
-        """Count `size` bytes of audio given to the reader."""
+    def part(self, item_id: str, content_index: int, bytes_per_ms: int) -> AudioPart:
+        """The part to add to whenever audio of it is given to the reader; made on first sight."""
         key = (item_id, content_index)
         part = self._parts.get(key)
         if part is None:
             part = self._parts[key] = AudioPart(item_id, content_index, bytes_per_ms)
             if len(self._parts) > self._remembered:
                 del self._parts[next(iter(self._parts))]
-        part.size += size
+        return part
 
     def delivered_ms(self, item_id: str, content_index: int = 0) -> int:
         """How much of this part was delivered, in whole ms; 0 when none was."""

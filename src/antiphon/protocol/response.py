@@ -20,6 +20,7 @@ import msgspec
 
 from antiphon.exceptions import LocalProtocolError, RemoteProtocolError
 from antiphon.protocol.deadlines import Deadline
+from antiphon.protocol.playback import AudioPart
 from antiphon.wire.client_events import ResponseCreateParams
 from antiphon.wire.items import ErrorInfo, Item, ResponseResource
 from antiphon.wire.server_events import ServerEvent
@@ -127,8 +128,11 @@ TRANSITIONS: Table = {
         _I.HOLD_CREATE: ((), _S.QUEUED),
         _I.RECV_CREATED: ((_A.OPEN,), _S.ACTIVE),
     },
-    # State: QUEUED. The server knows nothing of it, so nothing need be undone.
+    # State: QUEUED. The server knows nothing of it, so nothing need be undone. Unless it was sent
+    # once, and the refusal that brought it back here was another's: not every error says which
+    # request it answers (P-85).
     _S.QUEUED: {
+        _I.RECV_CREATED: ((_A.OPEN,), _S.ACTIVE),
         _I.SEND_CREATE: ((_A.SEND_CREATE,), _S.REQUESTED),
         _I.SEND_CANCEL: ((_A.END, _A.SETTLE), _S.CLOSED),
         _I.CREATE_TIMEOUT: ((_A.END, _A.SETTLE), _S.CLOSED),
@@ -220,6 +224,7 @@ TOLERANCES: dict[Tolerance, Table] = {
     },
     Tolerance.DONE_WITHOUT_CREATED: {
         _S.IDLE: {_I.RECV_DONE: ((_A.OPEN, _A.END, _A.SETTLE), _S.CLOSED)},
+        _S.QUEUED: {_I.RECV_DONE: ((_A.OPEN, _A.END, _A.SETTLE), _S.CLOSED)},
         _S.REQUESTED: {_I.RECV_DONE: ((_A.OPEN, _A.END, _A.SETTLE), _S.CLOSED)},
         _S.CANCEL_DEFERRED: {_I.RECV_DONE: ((_A.SETTLE,), _S.CLOSED)},
         _S.ABANDONED: {_I.RECV_DONE: ((), _S.CLOSED)},
@@ -278,7 +283,7 @@ class Outcome(msgspec.Struct, frozen=True):
         kind: the one word to branch on.
         reason: the server's reason (``turn_detected``, ``client_cancelled``,
             ``max_output_tokens``, ``content_filter``, …) or ours (``never_sent``,
-            ``never_created``, ``not_active``, ``stalled``, …).
+            ``never_created``, ``unanswered``, ``not_active``, ``stalled``, …).
         error: the server's error, for ``failed`` and ``rejected``.
     """
 
@@ -300,6 +305,7 @@ class Response:
 
     __slots__ = (
         "attempts",
+        "audio_part",
         "bytes_per_ms",
         "cancel_event_id",
         "cause",
@@ -317,6 +323,7 @@ class Response:
         "lane",
         "last_heard",
         "metadata",
+        "named",
         "not_before",
         "number",
         "on_busy",
@@ -353,6 +360,8 @@ class Response:
         self.expires = expires
         self.state = ResponseState.IDLE
         self.id: str | None = None
+        # Whether the server announced it. With its id, except on some servers (P-311).
+        self.named = False
         self.create_event_id: str | None = None
         self.cancel_event_id: str | None = None
         self.metadata: dict[str, str] = {}
@@ -372,6 +381,8 @@ class Response:
         self.last_heard = 0.0
         self.deadline: Deadline | None = None
         self.bytes_per_ms: int | None = None
+        # Where the latest audio was counted; there is one at a time in all but odd cases.
+        self.audio_part: AudioPart | None = None
         self.owner: Any = None
 
     @property

@@ -7,6 +7,7 @@ means, and couples the responses to one another: by admission, by interruption, 
 import re
 from collections import deque
 from collections.abc import Iterable, Mapping
+from math import inf
 from typing import Any
 
 from msgspec.structs import replace
@@ -180,7 +181,9 @@ class Responses:
             holders = [one for one in self._admission.occupants(lane) if one.interruptible]
             self.cancel(holders, now, effects)
             self._enqueue(response, now, effects, first=True)
-        elif on_busy is OnBusy.SEND or self._admission.may_send(response):
+        elif self._admission.may_send(response) or (
+            on_busy is OnBusy.SEND and response.number <= self._admission.horizon
+        ):
             self._fire(response, _I.SEND_CREATE, effects, now)
         else:
             self._enqueue(response, now, effects)
@@ -258,9 +261,12 @@ class Responses:
     def audio(self, event: ResponseOutputAudioDelta, now: float, effects: Effects) -> None:
         """As `output`, and counted for truncation."""
         response = self._by_id.get(event.response_id or UNSET)
-        if response is not None and response.state is _S.ACTIVE:
+        if response is not None and self._on_output.get(response.state) is Action.DELIVER:
+            response.last_heard = now
             self._count_audio(response, event)
-        self.output(event, now, effects)
+            effects.append(Output(response, event))
+        else:
+            self.output(event, now, effects)
 
     def item_added(self, event: ResponseOutputItemAdded, now: float, effects: Effects) -> None:
         response = self._by_id.get(event.response_id or UNSET)
@@ -287,9 +293,6 @@ class Responses:
             response = self._from_server(resource)
         self._name(response, resource)
         response.resource = resource
-        live = response.state in (_S.ACTIVE, _S.REQUESTED, _S.IDLE)
-        if live and resource.status == "completed":
-            self._hand_out_calls(response, resource, effects)
         outcome = _outcome_of(resource)
         if not self._fire(
             response, _I.RECV_DONE, effects, now, cause=Cause.FINISHED, outcome=outcome
@@ -380,6 +383,15 @@ class Responses:
                 outcome=Outcome(OutcomeKind.LOST),
             )
 
+    def go_online(self, up_to: Response | None, now: float, effects: Effects) -> None:
+        """There is a server: what was created until then may be sent."""
+        self._admission.horizon = inf if up_to is None else up_to.number
+        self.pump(now, effects)
+
+    def go_offline(self) -> None:
+        """There is no server yet: creates wait, so that a stale one is never sent."""
+        self._admission.horizon = 0
+
     def pump(self, now: float, effects: Effects) -> None:
         """Send what may be sent now."""
         while (response := self._admission.next_ready(now)) is not None:
@@ -417,6 +429,8 @@ class Responses:
                     self._send_cancel(response, now, effects)
                 case Action.END:
                     response.cause = cause
+                    if cause is Cause.FINISHED:
+                        self._hand_out_calls(response, effects)
                     effects.append(Ended(response))
                 case Action.SETTLE:
                     self._settle(response, outcome, effects)
@@ -622,12 +636,18 @@ class Responses:
     # --- audio, items and calls -----------------------------------------------------------------
 
     def _count_audio(self, response: Response, event: ResponseOutputAudioDelta) -> None:
-        self._playback.delivered(
-            event.item_id or "",
-            event.content_index or 0,
-            len(event.delta),
-            response.bytes_per_ms or self.output_bytes_per_ms,
-        )
+        part = response.audio_part
+        if (
+            part is None
+            or part.item_id != event.item_id
+            or part.content_index != event.content_index
+        ):
+            part = response.audio_part = self._playback.part(
+                event.item_id or "",
+                event.content_index or 0,
+                response.bytes_per_ms or self.output_bytes_per_ms,
+            )
+        part.size += len(event.delta)
 
     def _note_item(self, response: Response, item_id: str) -> None:
         response.item_ids.append(item_id)
@@ -646,9 +666,11 @@ class Responses:
         elif not item.status:
             response.held_calls.append(item)
 
-    def _hand_out_calls(
-        self, response: Response, resource: ResponseResource, effects: Effects
-    ) -> None:
+    def _hand_out_calls(self, response: Response, effects: Effects) -> None:
+        """Those that `response.done` vouches for; after OPEN, so that there is a reader."""
+        resource = response.resource
+        if resource is None or resource.status != "completed":
+            return
         for item in [*response.held_calls, *(resource.output or ())]:
             if item.type == "function_call" and item.status in ("completed", UNSET, None):
                 self._hand_out(response, item, effects)

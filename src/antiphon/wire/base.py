@@ -9,7 +9,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from functools import cache
 from types import MemberDescriptorType
-from typing import Any, ClassVar, TypeAlias, TypeVar, cast, get_args
+from typing import Any, ClassVar, TypeAlias, TypeVar, cast, final, get_args
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -155,6 +155,7 @@ class MalformedReason(StrEnum):
     WRONG_FIELD = "wrong_field"
 
 
+@final
 class Malformed(msgspec.Struct, frozen=True):
     """A frame that could not be read as an event. Holds no text of the payload.
 
