@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from typing import TYPE_CHECKING
 
 from antiphon.client.endpoint import Endpoint
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from antiphon.client.session import Session
 
 __all__ = ["Link"]
+
+# P-275: the reason of a close repeats type and code of the error before it. Others are prose.
+_CLOSE_REASON = re.compile(r"\w+\.(\w+)")
 
 logger = logging.getLogger("antiphon.session")
 
@@ -50,14 +54,20 @@ class Link:
                 self.transport = await connector(endpoint.url, endpoint.headers, self)
                 self.opened_at = loop.time()
                 await self.ready
+            if self.gone.is_set():
+                # Made and lost again before this task ran.
+                raise ConnectError("the server closed the connection at once", retryable=True)
         except TimeoutError as silent:
             self.close()
             raise ConnectError(
                 f"the server made no session within {within:g} s", retryable=True
             ) from silent
-        except BaseException:
+        except (ConnectError, asyncio.CancelledError):
             self.close()
             raise
+        except Exception as failed:
+            self.close()
+            raise ConnectError(f"the connector failed: {failed!r}") from failed
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         self.closing = True
@@ -67,6 +77,8 @@ class Link:
     # --- FrameHandler ---------------------------------------------------------------------------
 
     def frame_received(self, data: bytes, is_text: bool) -> None:
+        if self.closing:
+            return
         try:
             event = self._decode(data)
             if self._waiting:
@@ -87,10 +99,8 @@ class Link:
     def connection_lost(self, code: int | None, reason: str) -> None:
         self.gone.set()
         error = self._last_error
-        # P-262, P-275: the reason of the close repeats type and code of the error before it.
-        error_code = (
-            (error.code if error is not None else None) or reason.rpartition(".")[2] or None
-        )
+        told = _CLOSE_REASON.fullmatch(reason)
+        error_code = (error.code if error is not None else None) or (told and told[1]) or None
         said = (error.message if error is not None else None) or reason or "no reason given"
         shown = "without a close frame" if code is None else f"with code {code}"
         self.ready.fail(

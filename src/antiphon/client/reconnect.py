@@ -23,6 +23,9 @@ class ReconnectPolicy(msgspec.Struct, frozen=True, kw_only=True):
         attempts: how often to try before the session is given up; 0 never reconnects.
         first_delay: the pause before the second attempt (the first is made at once); it doubles.
         max_delay: the longest pause.
+        stable_after: a connection that lasted so long was a success: `attempts` counts anew. One
+            that is lost sooner was a failed attempt, so a server that accepts and hangs up is
+            given up, too.
         rotate_after: age at which a session is replaced at its next quiet moment, before the
             server ends it after 60 minutes (P-257); None never rotates.
         rotate_latest: age at which it is replaced even though something is in flight.
@@ -31,6 +34,7 @@ class ReconnectPolicy(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 6
     first_delay: float = 0.5
     max_delay: float = 15.0
+    stable_after: float = 10.0
     rotate_after: float | None = 55 * 60.0
     rotate_latest: float = 59 * 60.0
 

@@ -52,14 +52,20 @@ from antiphon.protocol.effects import (
     FunctionCall as FunctionCallEffect,
 )
 from antiphon.protocol.input_audio import Turn
-from antiphon.protocol.interruption import Scope
+from antiphon.protocol.interruption import Interruption, Scope
 from antiphon.protocol.options import Options
 from antiphon.protocol.playback import TruncatePoint
 from antiphon.protocol.requests import Request
-from antiphon.protocol.response import OnBusy, Response
+from antiphon.protocol.response import Lane, OnBusy, Response
 from antiphon.protocol.snapshot import Snapshot
 from antiphon.wire.base import UNSET, Malformed, UnknownEvent
-from antiphon.wire.client_events import ClientEvent, ResponseCreateParams
+from antiphon.wire.client_events import (
+    ClientEvent,
+    ConversationItemCreate,
+    ResponseCreate,
+    ResponseCreateParams,
+    SessionUpdate,
+)
 from antiphon.wire.codec import Codec
 from antiphon.wire.items import ContentPart, ErrorInfo, Item
 from antiphon.wire.server_events import ServerEvent
@@ -114,7 +120,8 @@ class Session:
         self._link: Link | None = None
         self._standby: Link | None = None
         # While there is no socket: what is to be sent once there is one again.
-        self._held: list[ClientEvent | UnknownEvent] = []
+        # A response stands for its create, which the core keeps until its turn comes.
+        self._held: list[ClientEvent | UnknownEvent | Response] = []
         # Audio held for a server that has not answered yet; None once one has. Later losses drop
         # the audio: it would be stale by the time there is a server again.
         self._held_audio: int | None = 0
@@ -124,8 +131,10 @@ class Session:
         self._end: ConnectionClosed | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._rotation: asyncio.TimerHandle | None = None
+        # How often it was tried to connect since a connection last proved to be of use.
+        self._attempts = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._listeners: dict[str, list[Listener]] = {}
+        self._listeners: dict[str, list[_Listening]] = {}
         self._callbacks: deque[tuple[Listener, Any, ResponseHandle | None]] = deque()
         self._calling = False
         self._observers: list[Stream[Any]] = []
@@ -211,6 +220,7 @@ class Session:
             prompt=UNSET if prompt is None else dict(prompt),
             metadata=UNSET if metadata is None else dict(metadata),
         )
+        self._check_encodable(ResponseCreate(response=params))
         response, effects = self._connection.create_response(
             params,
             self._loop.time(),
@@ -222,6 +232,8 @@ class Session:
         handle = self._handle_type(self, response, self._limits)
         response.owner = handle
         self._apply(effects)
+        if self._link is None:
+            self._held.append(response)
         return handle
 
     def interrupt(self, scope: Scope | Iterable[ResponseHandle] = "all") -> PendingReceipt:
@@ -249,8 +261,7 @@ class Session:
                 )
             interruption, effects = self._connection.interrupt(scope, now)
         else:
-            responses = [self._own(handle) for handle in scope]
-            interruption, effects = self._connection.cancel(responses, now)
+            interruption, effects = self._cancelling(scope, now)
         receipt = PendingReceipt(interruption)
         if interruption.settled:
             receipt._settle()
@@ -301,7 +312,9 @@ class Session:
             Awaited: the whole configuration in force. It is changed as a whole or not at all
             (P-251), and then raises `RequestError`.
         """
-        return self._ask(self._open_connection().update_session(config, self._loop.time()))
+        connection = self._open_connection()
+        self._check_encodable(SessionUpdate(session=dict(config)))
+        return self._ask(connection.update_session(config, self._loop.time()))
 
     def create_item(
         self, item: Item | Mapping[str, Any], *, previous_item_id: str | None = None
@@ -315,9 +328,12 @@ class Session:
         Returns:
             Awaited: the item as the server took it. `item_id` is known at once.
         """
+        connection = self._open_connection()
+        checked = _item(item)
+        self._check_encodable(ConversationItemCreate(item=checked))
         return self._ask(
-            self._open_connection().create_item(
-                _item(item), self._loop.time(), previous_item_id=_or_unset(previous_item_id)
+            connection.create_item(
+                checked, self._loop.time(), previous_item_id=_or_unset(previous_item_id)
             )
         )
 
@@ -362,7 +378,8 @@ class Session:
             heard_ms: how much was played, in ms, from the start of the response or item.
 
         Returns:
-            One request per item that was cut short.
+            One request per item that was cut short; none for an out-of-band response, of which
+            the conversation holds nothing.
 
         Raises:
             LocalProtocolError: `heard_ms` is negative.
@@ -370,6 +387,8 @@ class Session:
         if heard_ms < 0:
             raise LocalProtocolError(f"heard_ms is negative: {heard_ms}")
         connection = self._open_connection()
+        if isinstance(what, ResponseHandle) and what.lane is Lane.OUT_OF_BAND:
+            return ()  # the server keeps none of it (P-31)
         item_ids = [what] if isinstance(what, str) else list(what.item_ids)
         points = connection.truncate_points(item_ids, heard_ms)
         return tuple(self._truncate(point) for point in points)
@@ -485,14 +504,16 @@ class Session:
                 whatever follows from it), `"client_frame"` (bytes, as sent), or the type of a
                 server event, such as `"rate_limits.updated"`.
         """
-        listeners = self._listeners.setdefault(name, [])
-        listeners.append(listener)
+        listening = _Listening(listener)
+        self._listeners.setdefault(name, []).append(listening)
 
         def remove() -> None:
-            with contextlib.suppress(ValueError):
-                listeners.remove(listener)
-            if not listeners and self._listeners.get(name) is listeners:
-                del self._listeners[name]
+            listening.active = False
+            left = [one for one in self._listeners.get(name, ()) if one.active]
+            if left:
+                self._listeners[name] = left
+            else:
+                self._listeners.pop(name, None)
 
         return remove
 
@@ -517,18 +538,17 @@ class Session:
 
     async def close(self) -> None:
         """End the session. Everything in flight is told so; takes two seconds at most."""
-        if self._closing:
-            await self._ended
-            return
-        self._closing = True
-        link = self._link
+        links = [one for one in (self._link, self._standby) if one is not None]
+        tasks = self._tasks - {asyncio.current_task()}
         self._finish(ConnectionClosedOK(1000, "", "client"))
-        for one in (link, self._standby):
-            if one is not None:
-                one.close()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_CLOSE_TIMEOUT):
-                        await one.gone.wait()
+        for link in links:
+            link.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                for link in links:
+                    await link.gone.wait()
+                if tasks:
+                    await asyncio.wait(tasks)
 
     async def __aenter__(self) -> Self:
         return self
@@ -571,8 +591,9 @@ class Session:
     ) -> Link | None:
         """Try so often; the session is over when that was not enough."""
         failed: ConnectError | None = None
-        for attempt in range(attempts):
-            await asyncio.sleep(self._policy.delay(attempt))
+        while self._attempts < attempts:
+            await asyncio.sleep(self._policy.delay(self._attempts))
+            self._attempts += 1
             link = Link(self, self._connection)
             try:
                 await link.open(self._connector, self._endpoint, self._connect_timeout)
@@ -591,15 +612,20 @@ class Session:
 
     def _new_connection(self) -> Connection:
         # Unique, because a key of an earlier connection must not be taken for one of this one.
-        return Connection(f"a{secrets.token_hex(5)}", self._options)
+        return Connection(f"a{secrets.token_hex(5)}", self._options, online=False)
 
     def _attach(self, link: Link) -> None:
         """From now on this is the session's socket."""
         self._link = link
         self._held_audio = None
         held, self._held = self._held, []
-        for event in held:
-            self._send(event)
+        for one in held:
+            if isinstance(one, Response):
+                self._apply(self._connection.go_online(self._time(), up_to=one))
+            else:
+                self._send(one)
+        self._apply(self._connection.go_online(self._time()))
+        self._stop_rotation()
         if self._policy.rotate_after is not None and self._policy.attempts:
             self._rotation = self._loop.call_at(
                 link.opened_at + self._policy.rotate_after, self._begin_rotation
@@ -612,6 +638,9 @@ class Session:
         if link is not self._link:
             return
         self._link = None
+        self._stop_rotation()
+        if self._time() - link.opened_at >= self._policy.stable_after:
+            self._attempts = 0
         by = "network" if code in (None, 1005, 1006) else "server"
         kind = ConnectionClosedOK if code == 1000 else ConnectionClosedError
         closed = kind(code, reason, by)
@@ -619,19 +648,35 @@ class Session:
             self._finish(closed)
             return
         snapshot = self._connection.snapshot()
-        lost, self._connection = self._connection, self._new_connection()
+        standby, self._standby = self._standby, None
+        lost, self._connection = (
+            self._connection,
+            self._new_connection() if standby is None else standby.connection,
+        )
         self._lose(lost, closed)
         self._emit("disconnected", closed)
         self._run_callbacks()
-        self._spawn(self._reconnect(snapshot, closed))
+        if self._closing:
+            return
+        if standby is not None:
+            self._resume(standby, snapshot)
+        else:
+            self._spawn(self._reconnect(snapshot, closed))
 
     async def _reconnect(self, snapshot: Snapshot, closed: ConnectionClosed) -> None:
         link = await self._open_link(self._policy.attempts, closed)
-        if link is None:
-            return
+        if link is not None:
+            self._resume(link, snapshot)
+
+    def _resume(self, link: Link, snapshot: Snapshot) -> None:
+        """Go on over this link, whose connection is already the session's."""
         held, self._held = self._held, []
         self._link = link
-        self._apply(self._connection.resume(self._replay(snapshot), self._loop.time()))
+        try:
+            snapshot = self._replay(snapshot)
+        except Exception:
+            logger.exception("replay failed; everything is replayed")
+        self._apply(self._connection.resume(snapshot, self._time()))
         self._held = held
         self._attach(link)
         self._emit("reconnected", self)
@@ -649,11 +694,12 @@ class Session:
             # The old one still works. When it ends, `_reconnect` tries harder.
             self.counters["rotation_failed"] += 1
             return
-        self._standby = link
         old = self._link
         if old is None:
+            # Lost meanwhile; `_reconnect` is at work.
             link.close()
             return
+        self._standby = link
         self._rotation = self._loop.call_at(
             old.opened_at + self._policy.rotate_latest, self._change_over, True
         )
@@ -663,26 +709,28 @@ class Session:
         standby, old = self._standby, self._link
         if standby is None or old is None:
             return
-        quiet = not self._connection.unsettled and self._connection.input_audio.current is None
-        if not (quiet or whatever_runs):
+        if not (self._connection.idle or whatever_runs):
             return
-        self._standby = None
-        if self._rotation is not None:
-            self._rotation.cancel()
+        self._standby = self._link = None
         snapshot = self._connection.snapshot()
         lost, self._connection = self._connection, standby.connection
-        self._link = standby
-        self._lose(lost, ConnectionClosedOK(1000, "replaced before its time ran out", "client"))
-        self._apply(self._connection.resume(self._replay(snapshot), self._loop.time()))
-        self._attach(standby)
         old.close()
-        self._emit("reconnected", self)
-        self._run_callbacks()
+        self._lose(lost, ConnectionClosedOK(1000, "replaced before its time ran out", "client"))
+        if self._closing:
+            standby.close()
+        else:
+            self._resume(standby, snapshot)
+
+    def _stop_rotation(self) -> None:
+        if self._rotation is not None:
+            self._rotation.cancel()
+            self._rotation = None
 
     def _lose(self, connection: Connection, closed: ConnectionClosed) -> None:
-        self._end = closed
-        self._apply(connection.lose(closed, self._loop.time()))
-        self._end = None
+        before, self._end = self._end, closed
+        self._carry_out(connection.lose(closed, self._time()))
+        self._end = before
+        self._run_callbacks()
 
     def _finish(self, closed: ConnectionClosed) -> None:
         """The session is over for good."""
@@ -690,13 +738,16 @@ class Session:
             return
         self._closing = True
         self._ended.set(closed)
-        self._link = None
-        self._lose(self._connection, closed)
         self._end = closed
+        self._link = None
+        standby, self._standby = self._standby, None
+        if standby is not None:
+            standby.close()
         self._held.clear()
-        for timer in (self._timer, self._rotation):
-            if timer is not None:
-                timer.cancel()
+        self._stop_rotation()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._lose(self._connection, closed)
         current = asyncio.current_task()
         for task in self._tasks:
             if task is not current:
@@ -709,31 +760,49 @@ class Session:
     def _spawn(self, work: Any) -> None:
         task: asyncio.Task[None] = self._loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        failed = None if task.cancelled() else task.exception()
+        if failed is not None:
+            logger.error("the session failed", exc_info=failed)
+            if self._link is None:
+                # Nobody else would ever bring it back: whoever waits is to be told.
+                self._finish(ConnectionClosedError(None, "an internal error", "client"))
 
     # --- in and out -----------------------------------------------------------------------------
 
     def _receive(self, link: Link, event: ServerEvent | UnknownEvent | Malformed) -> None:
-        connection = link.connection
-        if connection is self._connection or link is self._standby:
-            effects = connection.receive(event, self._time())
-            if self._listeners and not isinstance(event, Malformed):
-                # Queued first and called once the effects are applied: a listener learns of the
-                # event before it learns of what follows from it, and finds the state up to date.
-                self._emit("server_event", event)
-                self._emit(event.type, event)
-            self._apply(effects)
-            if self._callbacks:
-                self._run_callbacks()
+        # Links that are not, or no longer, of this session are closed, and then deliver nothing.
+        if self._closing:
+            return
+        effects = link.connection.receive(event, self._time())
+        if self._listeners and not isinstance(event, Malformed):
+            # Queued first and called once the effects are applied: a listener learns of the
+            # event before it learns of what follows from it, and finds the state up to date.
+            self._emit("server_event", event)
+            self._emit(event.type, event)
+        self._apply(effects)
 
     def _apply(self, effects: Effects) -> None:
-        do = self._do
-        for effect in effects:
-            do[effect.__class__](effect)
+        self._carry_out(effects)
         if self._callbacks:
             self._run_callbacks()
         if len(effects) != 1 or effects[0].__class__ is not Output:
             self._arm()
+            if self._standby is not None and self._connection.idle:
+                self._loop.call_soon(self._change_over)
+
+    def _carry_out(self, effects: Effects) -> None:
+        do = self._do
+        for effect in effects:
+            try:
+                do[effect.__class__](effect)
+            except Exception:
+                # What follows must happen all the same, or somebody would wait for ever.
+                logger.exception("an effect could not be carried out")
+                self.counters["internal_errors"] += 1
 
     def _arm(self) -> None:
         """One timer for the whole session: it may ring early, never late."""
@@ -771,8 +840,22 @@ class Session:
         return pending
 
     def _cancel(self, handles: Iterable[ResponseHandle]) -> None:
-        responses = [self._own(handle) for handle in handles]
-        self._apply(self._connection.cancel(responses, self._loop.time())[1])
+        self._apply(self._cancelling(handles, self._time())[1])
+
+    def _cancelling(
+        self, handles: Iterable[ResponseHandle], now: float
+    ) -> tuple[Interruption, Effects]:
+        asked = list(handles)
+        responses = [self._own(handle) for handle in asked]
+        for handle in asked:
+            if handle.outcome is not None:
+                # Over on the server, but perhaps not yet read to its end (I1).
+                handle._silence()
+        return self._connection.cancel(responses, now)
+
+    def _check_encodable(self, event: ClientEvent) -> None:
+        """Raise `LocalProtocolError` now, not when it is sent, which may be from a callback."""
+        self._codec.encode(event)
 
     def _own(self, handle: ResponseHandle) -> Response:
         if handle._session is not self:
@@ -785,7 +868,8 @@ class Session:
 
     def _check_open(self) -> None:
         if self._closing:
-            raise self._end or ConnectionClosedOK(1000, "", "client")
+            end = self._end or ConnectionClosedOK(1000, "", "client")
+            raise end.with_traceback(None)
 
     # --- effects --------------------------------------------------------------------------------
 
@@ -818,8 +902,6 @@ class Session:
         response.owner = None
         handle._settle(self._end)
         self._emit("done", handle)
-        if self._standby is not None and not self._connection.unsettled:
-            self._loop.call_soon(self._change_over)
 
     def _do_interrupted(self, effect: Interrupted) -> None:
         if effect.interruption.owner is not None:
@@ -874,7 +956,8 @@ class Session:
                     continue  # cancelled by an earlier callback (I1)
                 try:
                     listener(value)
-                except Exception:
+                except (Exception, asyncio.CancelledError):
+                    # The latter is what `.result()` of a cancelled future raises.
                     logger.exception("a listener failed")
         finally:
             self._calling = False
@@ -898,6 +981,20 @@ class Session:
             if rest and self._link is not None:
                 self._apply(self._connection.append_audio(rest))
         self._resamplers.clear()
+
+
+class _Listening:
+    """One registration of a listener, so that removing it is exact and takes effect at once."""
+
+    __slots__ = ("active", "listener")
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self.active = True
+
+    def __call__(self, value: Any) -> None:
+        if self.active:
+            self.listener(value)
 
 
 def _or_unset(value: Any) -> Any:

@@ -55,7 +55,8 @@ class Moment(Generic[T]):
                 if not self.is_set():
                     self._waiters.remove(waiter)
         if self._error is not None:
-            raise self._error
+            # Without the traceback of whoever raised it before, which would pile up.
+            raise self._error.with_traceback(None)
         assert self._value is not None, "a moment that woke its waiters is set"
         return self._value[0]
 
@@ -150,18 +151,20 @@ class Stream(Generic[T]):
             ConcurrencyError: another task is reading.
             RealtimeError: the response failed, was refused or was lost.
         """
+        # A reader whose task was cancelled has gone, even if it has not run since.
+        if self._waiter is not None and not self._waiter.cancelled():
+            raise ConcurrencyError("another task is reading this stream")
         while not self._buffer:
             if self._ended:
                 if self._error is not None:
-                    raise self._error
+                    raise self._error.with_traceback(None)
                 raise StopAsyncIteration
-            if self._waiter is not None:
-                raise ConcurrencyError("another task is reading this stream")
-            self._waiter = asyncio.get_running_loop().create_future()
+            waiter = self._waiter = asyncio.get_running_loop().create_future()
             try:
-                await self._waiter
+                await waiter
             finally:
-                self._waiter = None
+                if self._waiter is waiter:
+                    self._waiter = None
         element = self._buffer.popleft()
         self._buffered -= self._size(element)
         return element
