@@ -1,0 +1,5 @@
+"""The `antiphon` command."""
+
+from antiphon.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,156 @@
+"""`antiphon serve`: the emulator as a local Realtime server, for any client."""
+
+import argparse
+import asyncio
+import shutil
+import signal
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from antiphon.cli.arguments import profile_name
+from antiphon.cli.knobs import knob, listing, turned
+from antiphon.cli.script_file import FORMAT, ScriptFileError, read_script
+from antiphon.emulator import PROFILES, Behaviour, EmulatorServer, Pace, Script, profile
+
+__all__ = ["add_arguments", "run"]
+
+DESCRIPTION = """\
+A local server that speaks the OpenAI Realtime protocol, for any client. It needs no key and no
+network. It hears real audio (server VAD), and answers by a small built-in conversation or a script.
+How it behaves where servers differ, or where nobody knows, is set by knobs."""
+
+DEFAULT_PORT = 8765
+
+_CLIENTS = """\
+Point a client at it; any key will do{unless}:
+
+  any OpenAI SDK   export OPENAI_BASE_URL={http} OPENAI_API_KEY={key}
+  antiphon         antiphon.connect(url="{ws}")
+  openai-python    AsyncOpenAI(base_url="{http}").realtime.connect(model="gpt-realtime")
+  livekit          openai.realtime.RealtimeModel(base_url="{http}")
+  openai-agents    runner.run(model_config={{"url": "{ws}?model=gpt-realtime"}})
+  pipecat          OpenAIRealtimeLLMService(base_url="{ws}")
+
+Ctrl-C stops it."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.description = DESCRIPTION
+    parser.epilog = f"Profiles: {', '.join(PROFILES)}\n\n{FORMAT}"
+    parser.add_argument("--host", default="127.0.0.1", help="interface (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help="0 picks a free one (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--profile",
+        type=profile_name,
+        default="openai",
+        help="the server to behave like (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--set",
+        type=knob,
+        action="append",
+        default=[],
+        dest="knobs",
+        metavar="KNOB=VALUE",
+        help="turn one knob of the profile; may be given again",
+    )
+    parser.add_argument(
+        "--knobs", action="store_true", dest="list_knobs", help="list the knobs, and end"
+    )
+    parser.add_argument(
+        "--script", type=Path, metavar="FILE", help="what it answers; the form is told below"
+    )
+    parser.add_argument("--api-key", help="the only key to let in (default: everybody)")
+    parser.add_argument(
+        "--pace",
+        type=_pace,
+        metavar="SPEED",
+        help="audio made per time: 1 is real time; or: instant (default: 5)",
+    )
+    parser.add_argument(
+        "--seed", default="0", help="ids and chance follow from it (default: %(default)s)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command.
+
+    Returns:
+        0 once it was stopped; 1 if it could not start; 2 if a knob or the script is wrong.
+    """
+    try:
+        behaviour = _behaviour(args)
+        if args.list_knobs:
+            print(listing(behaviour, min(100, shutil.get_terminal_size().columns)))
+            return 0
+        script = read_script(args.script) if args.script is not None else Script()
+    except (ScriptFileError, ValueError) as error:
+        print(f"antiphon serve: {error}", file=sys.stderr)
+        return 2
+    server = EmulatorServer(
+        behaviour,
+        script,
+        host=args.host,
+        port=args.port,
+        api_key=args.api_key,
+        seed=args.seed,
+    )
+    return asyncio.run(_serve(server, args))
+
+
+def _behaviour(args: argparse.Namespace) -> Behaviour:
+    behaviour = profile(args.profile)
+    if args.pace is not None:
+        behaviour = behaviour.but(pace=args.pace(behaviour.pace))
+    return turned(behaviour, args.knobs)
+
+
+async def _serve(server: EmulatorServer, args: argparse.Namespace) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Where signals cannot be handled in the loop (Windows), Ctrl-C raises KeyboardInterrupt.
+        with suppress(NotImplementedError):
+            loop.add_signal_handler(number, stop.set)
+    try:
+        await server.start()
+    except OSError as error:
+        print(
+            f"antiphon serve: cannot listen on {args.host} port {args.port}: "
+            f"{error.strerror or error}\nAnother port: --port N; a free one: --port 0",
+            file=sys.stderr,
+        )
+        return 1
+    try:
+        key = "none" if args.api_key is None else args.api_key
+        unless = "" if args.api_key is None else " that is the one given"
+        print(f"antiphon serve, profile {args.profile}: {server.url}\n")
+        print(
+            _CLIENTS.format(http=server.http_url, ws=server.url, key=key, unless=unless),
+            flush=True,
+        )
+        await stop.wait()
+    finally:
+        await server.stop()
+    print("\nstopped")
+    return 0
+
+
+def _pace(text: str) -> Any:
+    """Read `--pace`: how a pace is changed by it."""
+    if text == "instant":
+        return lambda _: Pace.instant()
+    try:
+        speed = float(text)
+        Pace(speed=speed)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no speed; give a number such as 1 or 5, or: instant"
+        ) from None
+    return lambda pace: replace(pace, speed=speed)
