@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from antiphon.exceptions import ConnectError
 from antiphon.wire.dialects import BETA, GA, Dialect
 
-__all__ = ["DEFAULT_BASE_URL", "DEFAULT_MODEL", "Endpoint", "resolve"]
+__all__ = ["DEFAULT_BASE_URL", "DEFAULT_MODEL", "Endpoint", "resolve", "without_secrets"]
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 DEFAULT_MODEL = "gpt-realtime"
@@ -18,14 +18,21 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Endpoint(NamedTuple):
-    """Everything that a handshake needs. Its repr hides the headers, which hold the key."""
+    """Everything that a handshake needs. Its repr hides whatever may hold a key."""
 
     url: str
     headers: Mapping[str, str]
     dialect: Dialect
 
     def __repr__(self) -> str:
-        return f"Endpoint({self.url!r})"
+        return f"Endpoint({without_secrets(self.url)!r})"
+
+
+def without_secrets(url: str) -> str:
+    """The address without user, password and query, any of which may hold a key."""
+    scheme, _, rest = url.partition("?")[0].partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
 
 
 def resolve(
@@ -72,8 +79,8 @@ def resolve(
             path = "/openai/realtime"
             query = {"api-version": api_version, "deployment": azure_deployment or model}
         address = _join(azure_endpoint, path, query)
-        key = api_key or os.environ.get("AZURE_OPENAI_API_KEY")
-        credentials = {} if own else _azure_credentials(key, azure_ad_token)
+        key = _clean(api_key or os.environ.get("AZURE_OPENAI_API_KEY"))
+        credentials = {} if own else _azure_credentials(key, _clean(azure_ad_token))
         spoken = BETA if api_version is not None else GA
     else:
         if url is not None:
@@ -81,18 +88,21 @@ def resolve(
         else:
             base = base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL
             address = _join(base, "/realtime", {"model": model})
-        key = api_key or os.environ.get("OPENAI_API_KEY")
+        key = _clean(api_key or os.environ.get("OPENAI_API_KEY"))
         credentials = {} if own else _credentials(key, address)
         spoken = GA
     return Endpoint(address, {**credentials, **(headers or {})}, dialect or spoken)
 
 
 def _join(base: str, path: str, query: Mapping[str, str]) -> str:
-    parts = urlsplit(base)
+    try:
+        parts = urlsplit(base)
+    except ValueError:
+        parts = urlsplit("")
     scheme = _SCHEMES.get(parts.scheme)
     if scheme is None or not parts.hostname:
         raise ConnectError(
-            f"{base!r} is no address of a Realtime server; "
+            f"{without_secrets(base)!r} is no address of a Realtime server; "
             "it should look like wss://host/v1/realtime or https://host/v1"
         )
     whole = parts.path.rstrip("/")
@@ -102,6 +112,14 @@ def _join(base: str, path: str, query: Mapping[str, str]) -> str:
     return urlunsplit(
         (scheme, parts.netloc, whole, urlencode({**query, **given}, quote_via=quote), "")
     )
+
+
+def _clean(key: str | None) -> str | None:
+    """Without the line break that a file or a shell left on it."""
+    key = key.strip() if key else None
+    if key and not (key.isascii() and key.isprintable()):
+        raise ConnectError("the API key holds characters that no key has; was it pasted whole?")
+    return key
 
 
 def _credentials(key: str | None, address: str) -> dict[str, str]:

@@ -1,15 +1,18 @@
 """The seam between a session and a socket, and the socket that is used by default."""
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+import msgspec
 import picows
 
+from antiphon.client.endpoint import without_secrets
 from antiphon.exceptions import ConnectError
 
 __all__ = ["Connector", "FrameHandler", "PicowsConnector", "Transport"]
@@ -17,6 +20,23 @@ __all__ = ["Connector", "FrameHandler", "PicowsConnector", "Transport"]
 # Frames of one read are handled in one callback, so this bounds how long timers may be held up.
 # It still lets 1.7 MB/s through at a round trip of 150 ms (ADR-0008).
 _RECEIVE_BUFFER = 256 * 1024
+# How long a peer may take to read what was sent before a close; then the socket is cut.
+_CLOSE_GRACE = 1.0
+
+if TYPE_CHECKING:
+    _Adapter = logging.LoggerAdapter[logging.Logger]
+else:
+    _Adapter = logging.LoggerAdapter
+
+
+class _WithoutFrames(_Adapter):
+    """picows logs, below the level DEBUG, the handshake with its key and the data of frames."""
+
+    def isEnabledFor(self, level: int) -> bool:
+        return level >= logging.DEBUG and super().isEnabledFor(level)
+
+
+_logger = _WithoutFrames(logging.getLogger("antiphon.picows"), {})
 
 
 class FrameHandler(Protocol):
@@ -96,9 +116,10 @@ class PicowsConnector:
     async def __call__(
         self, url: str, headers: Mapping[str, str], handler: FrameHandler
     ) -> Transport:
+        listener = _Listener(handler, self._max_message_bytes)
         try:
-            _, listener = await picows.ws_connect(
-                lambda: _Listener(handler, self._max_message_bytes),
+            await picows.ws_connect(
+                lambda: listener,
                 url,
                 ssl_context=self._ssl_context,
                 proxy=_environment_proxy(url) if self._proxy is None else self._proxy or None,
@@ -111,16 +132,20 @@ class PicowsConnector:
                 read_buffer_init_size=self._read_buffer_bytes,
                 # Redirected, picows would hand the Authorization header to any host.
                 max_redirects=0,
-                logger_name="antiphon",
+                logger_name=_logger,
             )
         except picows.WSInvalidStatusError as refused:
             raise _refused(refused) from refused
-        except (picows.WSError, OSError, TimeoutError) as failed:
+        except (picows.WSError, OSError, TimeoutError, ValueError) as failed:
+            said = str(failed) or type(failed).__name__
             raise ConnectError(
-                f"no connection to {_without_query(url)}: {str(failed) or type(failed).__name__}",
-                retryable=True,
+                f"no connection to {without_secrets(url)}: {said}",
+                retryable=not isinstance(failed, ValueError),
             ) from failed
-        assert isinstance(listener, _Listener), "picows returns what its factory made"
+        except asyncio.CancelledError:
+            # The handshake may still be under way, or just done: nobody wants it any more.
+            listener.abandon()
+            raise
         return listener
 
 
@@ -135,6 +160,8 @@ class _Listener(picows.WSListener):
         self._fragments: bytearray | None = None
         self._fragments_are_text = True
         self._closed: tuple[int | None, str] | None = None
+        self._abandoned = False
+        self._cut: asyncio.TimerHandle | None = None
         self._over = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
@@ -143,6 +170,9 @@ class _Listener(picows.WSListener):
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         self._transport = transport
+        if self._abandoned:
+            self.close()
+            return
         raw = transport.underlying_transport.get_extra_info("socket")
         if raw is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
@@ -167,10 +197,13 @@ class _Listener(picows.WSListener):
             # RFC 6455 §5.5.1: two bytes of code, then the reason; both may be missing (P-271).
             code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1005
             self._closed = (code, payload[2:].decode("utf-8", "replace"))
-            transport.send_close(frame.get_close_code())
-            transport.disconnect()
+            # RFC 6455 §7.4.1: 1005 stands for a missing code and must not be sent.
+            transport.send_close(picows.WSCloseCode(1000 if code == 1005 else code))
+            self._disconnect(transport)
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
+        if self._cut is not None:
+            self._cut.cancel()
         self._over.set()
         self._writable.set()
         code, reason = self._closed or (None, "")
@@ -212,8 +245,35 @@ class _Listener(picows.WSListener):
         if self._transport is None or self._over.is_set():
             return
         self._closed = self._closed or (code, reason)
-        self._transport.send_close(picows.WSCloseCode(code), reason.encode())
-        self._transport.disconnect()
+        # RFC 6455 §5.5: a control frame holds 125 bytes, two of which are the code.
+        self._transport.send_close(picows.WSCloseCode(code), reason.encode()[:123])
+        self._disconnect(self._transport)
+
+    def abandon(self) -> None:
+        """Close now, or as soon as the handshake is done."""
+        self._abandoned = True
+        self.close()
+
+    def _disconnect(self, transport: picows.WSTransport) -> None:
+        # What is still queued goes out first, but a peer that reads nothing must not hold us up.
+        transport.disconnect()
+        if self._cut is None and not self._over.is_set():
+            loop = asyncio.get_running_loop()
+            self._cut = loop.call_later(_CLOSE_GRACE, lambda: transport.disconnect(graceful=False))
+
+
+class _ErrorBody(msgspec.Struct):
+    class Error(msgspec.Struct):
+        code: str | None = None
+
+    error: Error
+
+
+def _error_code(body: Any) -> str | None:
+    try:
+        return msgspec.json.decode(body or b"", type=_ErrorBody).error.code
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
 
 
 def _refused(refused: picows.WSInvalidStatusError) -> ConnectError:
@@ -224,8 +284,10 @@ def _refused(refused: picows.WSInvalidStatusError) -> ConnectError:
         404: "no Realtime endpoint at this address",
         429: "too many connections; try again later",
     }.get(status, "the server refused the handshake")
+    code = _error_code(refused.raw_body)
+    told = f"HTTP {status}, {code}" if code else f"HTTP {status}"
     return ConnectError(
-        f"{hint} (HTTP {status})", status=status, retryable=status == 429 or status >= 500
+        f"{hint} ({told})", status=status, code=code, retryable=status == 429 or status >= 500
     )
 
 
@@ -236,7 +298,3 @@ def _environment_proxy(url: str) -> str | None:
     proxies = getproxies()
     scheme = "https" if parts.scheme == "wss" else "http"
     return proxies.get(scheme) or proxies.get("all")
-
-
-def _without_query(url: str) -> str:
-    return url.partition("?")[0]
