@@ -32,7 +32,7 @@ from antiphon.protocol.interruption import Interruption, Scope, meant
 from antiphon.protocol.options import Options
 from antiphon.protocol.playback import Playback, TruncatePoint
 from antiphon.protocol.requests import NOTHING_TO_CANCEL, Request, RequestKind, Requests, error_code
-from antiphon.protocol.response import OnBusy, Response
+from antiphon.protocol.response import OnBusy, Response, ResponseState
 from antiphon.protocol.responses import METADATA_KEY, Responses
 from antiphon.protocol.snapshot import Snapshot, merged, replayable
 from antiphon.wire.base import UNSET, Malformed, Maybe, UnknownEvent
@@ -132,6 +132,8 @@ class Connection:
         self._items_made = 0
         # What the server accepted of what we asked, and what it says is in force.
         self._accepted: dict[str, Any] = {}
+        # Items of an earlier connection that the server has not answered yet, by id.
+        self._replayed: dict[Any, Item] = {}
         self.session: dict[str, Any] = {}
         self.conversation = Conversation()
         self.input_audio = InputAudio()
@@ -201,9 +203,11 @@ class Connection:
         """Ask for a response; see `Session.create_response` for the meaning of the arguments.
 
         Raises:
-            LocalProtocolError: the metadata is over the server's limits (P-112).
+            LocalProtocolError: the metadata is over the server's limits (P-112), or the
+                connection is gone.
             ResponseRejected: the lane is busy and `on_busy` is REJECT.
         """
+        self._check_not_lost()
         _check_metadata(params.metadata or {})
         effects: Effects = []
         response = self._responses.create(
@@ -226,7 +230,9 @@ class Connection:
         """Stop everything in flight that the scope means."""
         effects: Effects = []
         interruption = self._responses.cancel(meant(scope, self._responses.unsettled), now, effects)
-        self._responses.revoke_unannounced(now, effects)
+        if scope != "out_of_band":
+            # Only the default conversation holds responses that were not asked for (P-191).
+            self._responses.revoke_unannounced(now, effects)
         return interruption, effects
 
     def update_session(self, config: Mapping[str, Any], now: float) -> tuple[Request, Effects]:
@@ -292,26 +298,37 @@ class Connection:
         return self._playback.truncate_points(list(item_ids), heard_ms)
 
     def append_audio(self, audio: bytes) -> Effects:
-        """Audio in the session's input format. P-101: it is not answered, so it carries no id."""
+        """Audio in the session's input format. P-101: it is not answered, so it carries no id.
+
+        Raises:
+            LocalProtocolError: the connection is gone.
+        """
+        self._check_not_lost()
         self.input_audio.append(len(audio))
         return [Send(InputAudioBufferAppend(audio=audio))]
 
     def commit_audio(self, now: float) -> tuple[Request, Effects]:
         event_id = self._responses.next_event_id()
         return self._ask(
-            InputAudioBufferCommit(event_id=event_id), Request(event_id, RequestKind.COMMIT), now
+            InputAudioBufferCommit(event_id=event_id),
+            Request(event_id, RequestKind.COMMIT, payload=self.input_audio.sent_bytes),
+            now,
         )
 
     def clear_audio(self, now: float) -> tuple[Request, Effects]:
-        self.input_audio.cleared()
         event_id = self._responses.next_event_id()
-        return self._ask(
+        asked = self._ask(
             InputAudioBufferClear(event_id=event_id), Request(event_id, RequestKind.CLEAR), now
         )
+        self.input_audio.cleared()
+        return asked
 
     def resume(self, snapshot: Snapshot, now: float) -> Effects:
         """Give this server-side session the configuration and the items of an earlier one."""
         effects: Effects = []
+        # Already so in the snapshot of this connection, should it be lost before the answers.
+        self._accepted = dict(snapshot.session)
+        self._replayed = {item.id: item for item in snapshot.items}
         if snapshot.session:
             effects += self.update_session(snapshot.session, now)[1]
         for item in snapshot.items:
@@ -340,7 +357,7 @@ class Connection:
 
     def snapshot(self) -> Snapshot:
         """What a new connection needs to go on from here."""
-        items, left_out = replayable(self.conversation)
+        items, left_out = replayable((*self.conversation, *self._replayed.values()))
         return Snapshot(session=self._accepted, items=items, left_out=left_out)
 
     # --- time and loss --------------------------------------------------------------------------
@@ -372,6 +389,9 @@ class Connection:
             self._requests.remove(request)
             if request.response is None:
                 effects.append(Refused(request, closed))
+        # Nothing that was still on its way, and no deadline, means anything from here on.
+        self._deadlines.clear()
+        self._routes.clear()
         return effects
 
     # --- what the server says -------------------------------------------------------------------
@@ -411,6 +431,7 @@ class Connection:
         if previous is None and request is not None and request.payload == "root":
             previous = "root"
         self.conversation.add(event.item, previous)
+        self._replayed.pop(item_id, None)
         if request is not None:
             self._answer(request, event.item, effects)
 
@@ -446,6 +467,7 @@ class Connection:
     def _item_deleted(self, event: ConversationItemDeleted, now: float, effects: Effects) -> None:
         if event.item_id:
             self.conversation.delete(event.item_id)
+            self._replayed.pop(event.item_id, None)
         request = self._requests.answered(RequestKind.ITEM_DELETE, event.item_id or None)
         self._answer(request, None, effects)
 
@@ -453,8 +475,12 @@ class Connection:
         self._answer(self._requests.answered(RequestKind.CLEAR), None, effects)
 
     def _committed(self, event: InputAudioBufferCommitted, now: float, effects: Effects) -> None:
-        self.input_audio.cleared()
-        self._answer(self._requests.answered(RequestKind.COMMIT), event.item_id or None, effects)
+        request = self._requests.answered(RequestKind.COMMIT)
+        if request is None:
+            self.input_audio.cleared()
+        else:
+            self.input_audio.committed(request.payload)
+        self._answer(request, event.item_id or None, effects)
         if event.item_id:
             self.input_audio.turn(event.item_id).committed = True
             self._turn(event.item_id, "committed", effects)
@@ -516,38 +542,38 @@ class Connection:
 
     def _error(self, event: ErrorEvent, now: float, effects: Effects) -> None:
         error = event.error
-        request = self._requests.match_error(error)
-        if request is not None and request.kind is RequestKind.RESPONSE_CREATE:
-            self._requests.remove(request)
-            if request.response is not None:
-                self._responses.create_refused(request.response, error, now, effects)
-        elif request is not None and request.kind is RequestKind.RESPONSE_CANCEL:
-            self._deadlines.discard(request.deadline)
-            self._requests.remove(request)
-            if error_code(error) == NOTHING_TO_CANCEL and request.response is not None:
+        request = self._requests.match_error(error, event.event_id or None)
+        if request is None:
+            if error_code(error) == NOTHING_TO_CANCEL:
+                effects.append(Report(ReportKind.ABSORBED, "a cancel found nothing to stop"))
+            else:
+                detail = "an error that answers no request"
+                effects.append(Report(ReportKind.ERROR, detail, error=error))
+        elif request.response is None:
+            self._close(request)
+            if request.kind is RequestKind.ITEM_CREATE:
+                self._replayed.pop(request.subject, None)
+            effects.append(Refused(request, request_error(error)))
+        elif request.kind is RequestKind.RESPONSE_CREATE:
+            self._close(request)
+            self._responses.create_refused(request.response, error, now, effects)
+        else:
+            self._close(request)
+            # P-293: some say it in other words; that it is over already is evidence enough.
+            over = request.response.state is ResponseState.CLOSED
+            if over or error_code(error) == NOTHING_TO_CANCEL:
                 self._responses.cancel_found_nothing(request.response, now, effects)
             else:
                 # The response may well run on: only its `done` or the deadline settles it.
                 detail = "the server would not cancel the response"
-                effects.append(Report(ReportKind.ERROR, detail, request.subject, error))
-        elif request is not None:
-            self._deadlines.discard(request.deadline)
-            self._requests.remove(request)
-            effects.append(Refused(request, request_error(error)))
-        elif error_code(error) == NOTHING_TO_CANCEL:
-            effects.append(Report(ReportKind.ABSORBED, "a cancel found nothing to stop"))
-        else:
-            effects.append(
-                Report(ReportKind.ERROR, "an error that answers no request", error=error)
-            )
+                effects.append(Report(ReportKind.ERROR, detail, request.response.id, error))
         if error_code(error) in FATAL_CODES:
             effects.append(Fatal(error))
 
     # --- requests -------------------------------------------------------------------------------
 
     def _ask(self, event: ClientEvent, request: Request, now: float) -> tuple[Request, Effects]:
-        if self.lost:
-            raise LocalProtocolError("the connection is gone")
+        self._check_not_lost()
         self._requests.add(request)
         if self._online:
             self._expect(request, now)
@@ -558,9 +584,16 @@ class Connection:
 
     def _answer(self, request: Request | None, result: Any, effects: Effects) -> None:
         if request is not None:
-            self._deadlines.discard(request.deadline)
-            self._requests.remove(request)
+            self._close(request)
             effects.append(Answered(request, result))
+
+    def _close(self, request: Request) -> None:
+        self._deadlines.discard(request.deadline)
+        self._requests.remove(request)
+
+    def _check_not_lost(self) -> None:
+        if self.lost:
+            raise LocalProtocolError("the connection is gone")
 
     def _expire(self, request: Request, effects: Effects) -> None:
         self._requests.remove(request)

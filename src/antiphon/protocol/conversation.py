@@ -14,6 +14,8 @@ __all__ = ["Conversation"]
 
 # P-211: "root" puts an item first.
 _ROOT = "root"
+# What the first item comes after. No item has this id.
+_START = ""
 
 
 class Conversation:
@@ -21,11 +23,11 @@ class Conversation:
 
     def __init__(self) -> None:
         self._items: dict[str, Item] = {}
-        # A doubly linked list. Invariant: _before[_after[x]] == x for every x, _ROOT included at
-        # the start, and _last is the one that nothing comes after.
+        # A doubly linked list. Invariant: _before[_after[x]] == x for every x, _START included,
+        # and _last is the one that nothing comes after.
         self._after: dict[str, str] = {}
         self._before: dict[str, str] = {}
-        self._last = _ROOT
+        self._last = _START
         self._truncated: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -35,7 +37,7 @@ class Conversation:
         return item_id in self._items
 
     def __iter__(self) -> Iterator[Item]:
-        at = self._after.get(_ROOT)
+        at = self._after.get(_START)
         while at is not None:
             yield self._items[at]
             at = self._after.get(at)
@@ -45,7 +47,7 @@ class Conversation:
 
     @property
     def last_id(self) -> str | None:
-        return None if self._last == _ROOT else self._last
+        return None if self._last == _START else self._last
 
     def truncated_at(self, item_id: str) -> int | None:
         """Where the item's audio was cut, in ms, or None when it was not."""
@@ -64,9 +66,11 @@ class Conversation:
             # P-213: some servers accept a duplicate id. There is still one item of that name.
             self._items[item_id] = item
             return
+        if previous_item_id and previous_item_id in self._items:
+            before = previous_item_id
+        else:
+            before = _START if previous_item_id == _ROOT else self._last
         self._items[item_id] = item
-        known = previous_item_id == _ROOT or previous_item_id in self._items
-        before = previous_item_id if previous_item_id is not None and known else self._last
         after = self._after.get(before)
         self._after[before] = item_id
         self._before[item_id] = before

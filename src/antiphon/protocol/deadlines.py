@@ -48,6 +48,11 @@ class Deadlines:
             heapify(self._heap)
             self._dead = 0
 
+    def clear(self) -> None:
+        """Forget them all."""
+        self._heap = []
+        self._dead = 0
+
     def next(self) -> float | None:
         """When the earliest live deadline falls due; None when there is none."""
         heap = self._heap

@@ -73,12 +73,22 @@ class InputAudio:
         newest = next(reversed(self._turns.values()), None)
         return newest if newest is not None and newest.phase == "speech_started" else None
 
+    @property
+    def awaits_commit(self) -> bool:
+        """Whether the server has heard speech that it has not yet taken into an item."""
+        newest = next(reversed(self._turns.values()), None)
+        return newest is not None and newest.phase in ("speech_started", "speech_stopped")
+
     def append(self, size: int) -> None:
         self.sent_bytes += size
         self.uncommitted_bytes += size
 
     def cleared(self) -> None:
         self.uncommitted_bytes = 0
+
+    def committed(self, sent_bytes: int) -> None:
+        """Everything up to this point of the stream is in an item now."""
+        self.uncommitted_bytes = min(self.uncommitted_bytes, self.sent_bytes - sent_bytes)
 
     def turn(self, item_id: str) -> Turn:
         """The turn of this item, made on first sight."""

@@ -84,7 +84,7 @@ class Interruption:
     __slots__ = ("_waiting", "owner", "responses")
 
     def __init__(self, responses: Iterable[Response]) -> None:
-        self.responses = tuple(responses)
+        self.responses = tuple(dict.fromkeys(responses))
         self._waiting = {one.number for one in self.responses if one.outcome is None}
         self.owner: Any = None
 

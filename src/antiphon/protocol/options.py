@@ -23,9 +23,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         request_timeout: how long it may take to answer anything else.
         echoes_metadata: whether `response.created` carries the metadata of its create (P-36).
             False falls back to the order of the creates.
+        announces: whether there is a `response.created` before output (P-311). False takes the
+            first output of an unknown response for the announcement of the oldest create.
         tolerances: deviations from the documented order that are forgiven.
         remembered: how many finished responses are remembered to recognise stragglers (I9).
-        kept_events: how many events of responses that nobody announced are kept, in all.
+        kept_events: how many events of responses that nobody announced are kept, in all. What
+            is over is reported, and missing from its response should that be announced yet.
         busy_retries: how often a create that lost the lane to another response is tried again.
         busy_backoff: the first pause before that where nothing shows when the lane becomes free.
     """
@@ -36,6 +39,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     stall_timeout: float = 60.0
     request_timeout: float = 10.0
     echoes_metadata: bool = True
+    announces: bool = True
     tolerances: frozenset[Tolerance] = DEFAULT_TOLERANCES
     remembered: int = 256
     kept_events: int = 256

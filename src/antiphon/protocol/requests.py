@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from antiphon.protocol.deadlines import Deadline
-from antiphon.protocol.response import Response, ResponseState
+from antiphon.protocol.response import Lane, Response, ResponseState
 from antiphon.wire.items import ErrorInfo
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "RequestKind",
     "Requests",
     "error_code",
+    "says_busy",
 ]
 
 ACTIVE_RESPONSE = "conversation_already_has_active_response"
@@ -41,7 +42,6 @@ class RequestKind(StrEnum):
 
 # With the event_id missing, the code tells what kind of request an error answers...
 _KIND_BY_CODE = {
-    ACTIVE_RESPONSE: RequestKind.RESPONSE_CREATE,
     NOTHING_TO_CANCEL: RequestKind.RESPONSE_CANCEL,
     "input_audio_buffer_commit_empty": RequestKind.COMMIT,
     "item_truncate_invalid_item_id": RequestKind.ITEM_TRUNCATE,
@@ -65,6 +65,16 @@ _KIND_BY_PARAM = {
 def error_code(error: ErrorInfo) -> str | None:
     """The code to compare. One server family puts it into `type` (P-306)."""
     return error.code or error.type or None
+
+
+def says_busy(error: ErrorInfo) -> bool:
+    """Whether it refuses a create because the default conversation has a response (P-42)."""
+    if ACTIVE_RESPONSE in (error.code, error.type):
+        return True
+    # P-43: an older form has no code at all, so here alone the sentence has to serve.
+    return not error.code and (error.message or "").startswith(
+        "Conversation already has an active response"
+    )
 
 
 class Request:
@@ -104,9 +114,6 @@ class Requests:
     def __len__(self) -> int:
         return len(self._by_event_id)
 
-    def __contains__(self, request: Request) -> bool:
-        return self._by_event_id.get(request.event_id) is request
-
     def add(self, request: Request) -> None:
         self._by_event_id[request.event_id] = request
         self._by_kind[request.kind][request.event_id] = request
@@ -131,10 +138,19 @@ class Requests:
     def all(self) -> list[Request]:
         return list(self._by_event_id.values())
 
-    def match_error(self, error: ErrorInfo) -> Request | None:
+    def pending(self, kind: RequestKind) -> list[Request]:
+        """The requests of this kind, in the order in which they were sent."""
+        return list(self._by_kind[kind].values())
+
+    def match_error(self, error: ErrorInfo, outer_event_id: str | None = None) -> Request | None:
         """The request that this error answers, or None when that cannot be known."""
         if error.event_id:
             return self._by_event_id.get(error.event_id)
+        if outer_event_id in self._by_event_id:
+            # P-305: LocalAI puts the echo there.
+            return self._by_event_id[outer_event_id]
+        if says_busy(error):
+            return self._refused_as_busy()
         kind = _KIND_BY_CODE.get(error_code(error) or "")
         if kind is None and error.param:
             kind = _KIND_BY_PARAM.get(error.param.partition(".")[0])
@@ -144,10 +160,21 @@ class Requests:
             # The server reads requests in order and answers each before the next, so among
             # requests of one kind the error is for the oldest.
             return next(iter(self._by_kind[kind].values()), None)
-        # Nothing but a lone candidate is evidence enough.
-        if len(self._by_event_id) == 1:
+        # Nothing but a lone candidate is evidence enough, and not even that where the error is
+        # about a parameter that no request has, or is no fault of a request's.
+        blames_a_request = not error.param and (error.type or "") in ("", "invalid_request_error")
+        if blames_a_request and len(self._by_event_id) == 1:
             return next(iter(self._by_event_id.values()))
         return None
+
+    def _refused_as_busy(self) -> Request | None:
+        """The oldest create for the default conversation; only that can be busy (P-30), except
+        on servers with one slot in all (P-306)."""
+        creates = self.pending(RequestKind.RESPONSE_CREATE)
+        for request in creates:
+            if request.response is not None and request.response.lane is Lane.DEFAULT:
+                return request
+        return creates[0] if creates else None
 
     def _crossed_cancel(self) -> Request | None:
         """Whose cancel found nothing: one whose response is over, else the only one there is."""

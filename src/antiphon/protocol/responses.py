@@ -5,8 +5,7 @@ means, and couples the responses to one another: by admission, by interruption, 
 """
 
 import re
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from math import inf
 from typing import Any
 
@@ -14,11 +13,12 @@ from msgspec.structs import replace
 
 from antiphon.exceptions import RemoteProtocolError, ResponseRejected
 from antiphon.protocol.admission import Admission
+from antiphon.protocol.calls import calls_at_done, note_call
 from antiphon.protocol.deadlines import Deadline, Deadlines
+from antiphon.protocol.early import EarlyOutput
 from antiphon.protocol.effects import (
     Effects,
     Ended,
-    FunctionCall,
     Interrupted,
     Opened,
     Output,
@@ -30,7 +30,8 @@ from antiphon.protocol.effects import (
 from antiphon.protocol.interruption import Interruption
 from antiphon.protocol.options import Options
 from antiphon.protocol.playback import Playback
-from antiphon.protocol.requests import ACTIVE_RESPONSE, Request, RequestKind, Requests, error_code
+from antiphon.protocol.requests import ACTIVE_RESPONSE, Request, RequestKind, Requests, says_busy
+from antiphon.protocol.resource import bytes_per_ms, cancelled_by_client, lane_of, outcome_of
 from antiphon.protocol.response import (
     Action,
     Cause,
@@ -46,7 +47,7 @@ from antiphon.protocol.response import (
 )
 from antiphon.wire.base import UNSET, UnsetType
 from antiphon.wire.client_events import ResponseCancel, ResponseCreate, ResponseCreateParams
-from antiphon.wire.items import ErrorInfo, Item, ResponseResource, StatusDetails
+from antiphon.wire.items import ErrorInfo, ResponseResource
 from antiphon.wire.server_events import (
     ResponseCreated,
     ResponseDone,
@@ -68,17 +69,27 @@ OutputEvent = Any
 """A server event that carries `response_id`."""
 
 _S, _I = ResponseState, ResponseInput
-_UNNAMED = frozenset({_S.REQUESTED, _S.CANCEL_DEFERRED, _S.ABANDONED})
+# A response in one of these is wanted, so output that was cancelled already cannot be its.
+_WANTED = frozenset({_S.QUEUED, _S.REQUESTED})
+_OVER = frozenset({_S.CLOSED, _S.ABANDONED})
+_UNSETTLED = Outcome(OutcomeKind.UNSETTLED)
 
-# States in which a response waits for something that has a deadline, and which input it fires.
-_ON_DEADLINE = {
-    _S.QUEUED: _I.CREATE_TIMEOUT,
-    _S.REQUESTED: _I.CREATE_TIMEOUT,
-    _S.CANCEL_DEFERRED: _I.SETTLE_TIMEOUT,
-    _S.CANCELLING: _I.SETTLE_TIMEOUT,
-    _S.REVOKING: _I.SETTLE_TIMEOUT,
-    _S.ACTIVE: _I.STALLED,
+# What its deadline means to a response, where it does not go on in its favour: the input that it
+# fires, the cause if that ends the streams, and the outcome if that settles it.
+_ON_DEADLINE: dict[ResponseState, tuple[ResponseInput, Cause | None, Outcome]] = {
+    _S.QUEUED: (
+        _I.CREATE_TIMEOUT,
+        Cause.TIMED_OUT,
+        Outcome(OutcomeKind.TIMED_OUT, "never_sent"),
+    ),
+    _S.REQUESTED: (_I.CREATE_TIMEOUT, Cause.TIMED_OUT, _UNSETTLED),
+    _S.ACTIVE: (_I.STALLED, Cause.STALLED, _UNSETTLED),
+    _S.CANCEL_DEFERRED: (_I.SETTLE_TIMEOUT, None, _UNSETTLED),
+    _S.CANCELLING: (_I.SETTLE_TIMEOUT, None, _UNSETTLED),
+    _S.REVOKING: (_I.SETTLE_TIMEOUT, None, _UNSETTLED),
 }
+# The reason of a response that was given up for its deadline, however it ended after that.
+_GIVEN_UP = {Cause.TIMED_OUT: "unanswered", Cause.STALLED: "stalled"}
 
 
 class Responses:
@@ -120,10 +131,9 @@ class Responses:
         # Invariant: exactly the responses that a reader knows of and that have no outcome.
         self._unsettled: dict[int, Response] = {}
         # Over, oldest first; at most options.remembered (I9).
-        self._finished: deque[Response] = deque()
-        # Announced by nothing but their output so far, oldest first.
-        self._unannounced: dict[str | UnsetType, Response] = {}
-        self._kept_events = 0
+        self._finished: dict[int, Response] = {}
+        # Announced by nothing but their output so far.
+        self._early = EarlyOutput(options.kept_events)
         # Items of out-of-band responses, which never belong to the conversation (P-31).
         self._out_of_band_items: dict[str, None] = {}
         self.output_bytes_per_ms = 48
@@ -150,11 +160,9 @@ class Responses:
         timeout: float | None,
     ) -> Response:
         lane = Lane.OUT_OF_BAND if params.conversation == "none" else Lane.DEFAULT
-        if (
-            on_busy is OnBusy.REJECT
-            and lane is Lane.DEFAULT
-            and not self._admission.is_free(Lane.DEFAULT)
-        ):
+        admission = self._admission
+        taken = not admission.is_free(lane) or admission.waiting(lane)
+        if on_busy is OnBusy.REJECT and lane is Lane.DEFAULT and taken:
             raise ResponseRejected(
                 "the default conversation is busy with another response; wait for it, interrupt "
                 'it, or create this one with on_busy="queue" or "replace"',
@@ -174,19 +182,24 @@ class Responses:
             expires=None if timeout is None else now + timeout,
         )
         response.metadata = dict(params.metadata or {})
-        response.bytes_per_ms = _bytes_per_ms(params.audio)
+        response.bytes_per_ms = bytes_per_ms(params.audio)
         self._by_key[key] = response
         self._unsettled[response.number] = response
         if on_busy is OnBusy.REPLACE and lane is Lane.DEFAULT:
-            holders = [one for one in self._admission.occupants(lane) if one.interruptible]
-            self.cancel(holders, now, effects)
-            self._enqueue(response, now, effects, first=True)
-        elif self._admission.may_send(response) or (
-            on_busy is OnBusy.SEND and response.number <= self._admission.horizon
+            # One that was to replace another and still waits for that would hold the lane by now,
+            # had the server been quicker: what comes of this must not depend on that.
+            held = admission.occupants(lane)
+            soon = (one for one in admission.waiting(lane) if one.on_busy is OnBusy.REPLACE)
+            replaced = [one for one in (*held, *soon) if one.interruptible]
+            self._fire(response, _I.HOLD_CREATE, effects, now)
+            self._stop(replaced, now, effects)
+            self.pump(now, effects)
+        elif admission.may_send(lane) or (
+            on_busy is OnBusy.SEND and response.number <= admission.horizon
         ):
             self._fire(response, _I.SEND_CREATE, effects, now)
         else:
-            self._enqueue(response, now, effects)
+            self._fire(response, _I.HOLD_CREATE, effects, now)
         return response
 
     def cancel(self, targets: Iterable[Response], now: float, effects: Effects) -> Interruption:
@@ -198,15 +211,7 @@ class Responses:
         for response in interruption.responses:
             if response.outcome is None:
                 response.watchers.append(interruption)
-        for response in interruption.responses:
-            self._fire(
-                response,
-                _I.SEND_CANCEL,
-                effects,
-                now,
-                cause=Cause.CANCELLED,
-                outcome=Outcome(OutcomeKind.CANCELLED, "never_sent"),
-            )
+        self._stop(interruption.responses, now, effects)
         self.pump(now, effects)
         return interruption
 
@@ -217,37 +222,48 @@ class Responses:
         """
         if any(one.state is _S.REQUESTED for one in self._unsettled.values()):
             return
-        for response in list(self._unannounced.values()):
+        for response in self._early:
+            self._early.take(response)
             self._fire(response, _I.SEND_CANCEL, effects, now)
-            self._drop_kept(response)
+
+    def _stop(self, responses: Iterable[Response], now: float, effects: Effects) -> None:
+        for response in responses:
+            self._fire(
+                response,
+                _I.SEND_CANCEL,
+                effects,
+                now,
+                cause=Cause.CANCELLED,
+                outcome=Outcome(OutcomeKind.CANCELLED, "never_sent"),
+            )
 
     # --- what the server says -------------------------------------------------------------------
 
     def created(self, event: ResponseCreated, now: float, effects: Effects) -> None:
         resource = event.response
-        named = self._by_id.get(resource.id or UNSET)
-        response = self._asked_for(resource, now)
-        if response is None or response.state not in _UNNAMED:
-            if response is not None and response.id == (resource.id or None):
-                named = response
-            # Not asked for: server VAD made it (P-39), or the server repeats itself.
-            response = named or self._from_server(resource)
-        elif named is not None and named is not response:
-            if named.number in self._unsettled or named.outcome is not None:
+        response = self._by_id.get(resource.id or UNSET)
+        if response is not None and not resource.id and response.state is _S.CLOSED:
+            response = None  # P-311: no id, so this is the next one
+        asked = self._asked_for(resource)
+        if asked is not None and asked is not response:
+            if response is not None and not asked.named and not self._is_of(response, asked):
                 detail = "response.created gives a response an id that another one has"
-                effects.append(Report(ReportKind.VIOLATION, detail, named.id))
+                effects.append(Report(ReportKind.VIOLATION, detail, response.id))
                 return
-            self._adopt(response, named)
-        self._name(response, resource)
-        if self._fire(response, _I.RECV_CREATED, effects, now):
-            self._supersede(response, now, effects)
-        self._forget_if_idle(response)
+            response = asked
+        if response is None:
+            # Not asked for: server VAD made it (P-39).
+            response = self._from_server(resource)
+        elif response.state is _S.IDLE:
+            response.lane = lane_of(resource) or Lane.DEFAULT
+        self._fire(response, _I.RECV_CREATED, effects, now, resource=resource)
+        self._supersede(response, now, effects)
 
     def output(self, event: OutputEvent, now: float, effects: Effects) -> None:
         """Anything that a response produces. This is the path that every delta takes."""
         response = self._by_id.get(event.response_id)
         if response is None:
-            response = self._unannounced_response(event.response_id)
+            response = self._of_stranger(event.response_id or None, now, effects)
         action = self._on_output.get(response.state)
         if action is Action.DELIVER:
             response.last_heard = now
@@ -256,7 +272,6 @@ class Responses:
             self._keep(response, event, now, effects)
         elif action is None:
             self._violation(response, _I.RECV_OUTPUT, effects)
-            self._forget_if_idle(response)
 
     def audio(self, event: ResponseOutputAudioDelta, now: float, effects: Effects) -> None:
         """As `output`, and counted for truncation."""
@@ -269,43 +284,43 @@ class Responses:
             self.output(event, now, effects)
 
     def item_added(self, event: ResponseOutputItemAdded, now: float, effects: Effects) -> None:
+        self.output(event, now, effects)
         response = self._by_id.get(event.response_id or UNSET)
         if response is not None and event.item.id:
             self._note_item(response, event.item.id)
-        self.output(event, now, effects)
 
     def item_done(self, event: ResponseOutputItemDone, now: float, effects: Effects) -> None:
         self.output(event, now, effects)
         response = self._by_id.get(event.response_id or UNSET)
         if response is not None and response.state is _S.ACTIVE:
-            self._note_call(response, event.item, effects)
+            note_call(response, event.item, effects)
 
     def done(self, event: ResponseDone, now: float, effects: Effects) -> None:
         resource = event.response
-        response = self._by_id.get(resource.id or UNSET)
-        if response is None or response.state is _S.IDLE:
-            asked = self._asked_for(resource, now)
-            if asked is not None and asked.state in _UNNAMED:
-                if response is not None:
-                    self._adopt(asked, response)
+        response = self._find(resource.id or None)
+        if response is None or self._is_nobodys(response):
+            asked = self._asked_for(resource)
+            if asked is not None and (response is None or self._is_of(response, asked)):
                 response = asked
         if response is None:
             response = self._from_server(resource)
-        self._name(response, resource)
-        response.resource = resource
-        outcome = _outcome_of(resource)
-        if not self._fire(
-            response, _I.RECV_DONE, effects, now, cause=Cause.FINISHED, outcome=outcome
+        if self._fire(
+            response,
+            _I.RECV_DONE,
+            effects,
+            now,
+            cause=Cause.FINISHED,
+            outcome=outcome_of(resource),
+            resource=resource,
         ):
-            self._forget_if_idle(response)
-        self._answered_cancel(response, resource)
-        self.pump(now, effects)
+            self._answered_cancel(response, resource)
+            self.pump(now, effects)
 
     def create_refused(
         self, response: Response, error: ErrorInfo, now: float, effects: Effects
     ) -> None:
         """The server answered a create with an error, and will send nothing else (P-51)."""
-        busy = _says_busy(error)
+        busy = says_busy(error)
         patient = response.on_busy in (OnBusy.QUEUE, OnBusy.REPLACE)
         if busy and patient and response.attempts < self._options.busy_retries:
             response.attempts += 1
@@ -317,8 +332,6 @@ class Responses:
                 now,
                 outcome=Outcome(OutcomeKind.CANCELLED, "never_created", error),
             )
-            if response.state is _S.QUEUED:
-                self._admission.enqueue(response, first=True)
         else:
             cancelled = response.cause is Cause.CANCELLED
             outcome = (
@@ -361,13 +374,7 @@ class Responses:
             if quiet_until > now:
                 response.deadline = self._deadlines.add(quiet_until, response)
                 return
-        fired = _ON_DEADLINE[response.state]
-        if fired is _I.SETTLE_TIMEOUT:
-            outcome, cause = Outcome(OutcomeKind.UNSETTLED), None
-        elif fired is _I.STALLED:
-            outcome, cause = Outcome(OutcomeKind.TIMED_OUT, "stalled"), Cause.STALLED
-        else:
-            outcome, cause = Outcome(OutcomeKind.TIMED_OUT, str(response.state)), Cause.TIMED_OUT
+        fired, cause, outcome = _ON_DEADLINE[response.state]
         self._fire(response, fired, effects, now, cause=cause, outcome=outcome)
         self.pump(now, effects)
 
@@ -410,13 +417,28 @@ class Responses:
         now: float,
         *,
         cause: Cause | None = None,
-        outcome: Outcome | None = None,
+        outcome: Outcome = _UNSETTLED,
+        resource: ResponseResource | None = None,
     ) -> bool:
-        """Go through one row of the table. False when there is none: reported, nothing changed."""
+        """Go through one row of the table. False when there is none: reported, nothing changed.
+
+        Args:
+            response: whose state changes.
+            fired: the column.
+            effects: takes what follows.
+            now: the time.
+            cause: why its streams end, if the row ends them.
+            outcome: how it ended, if the row settles it.
+            resource: the server's account of it, which may name it.
+        """
         row = self._table[response.state].get(fired)
         if row is None:
-            self._violation(response, fired, effects)
+            self._violation(response, fired, effects, resource)
             return False
+        if resource is not None:
+            self._name(response, resource)
+            if fired is _I.RECV_DONE and response.resource is None:
+                response.resource = resource
         actions, state = row
         before, response.state = response.state, state
         for action in actions:
@@ -429,8 +451,9 @@ class Responses:
                     self._send_cancel(response, now, effects)
                 case Action.END:
                     response.cause = cause
-                    if cause is Cause.FINISHED:
-                        self._hand_out_calls(response, effects)
+                    if resource is not None:
+                        # After OPEN, so that there is a reader.
+                        calls_at_done(response, resource, effects)
                     effects.append(Ended(response))
                 case Action.SETTLE:
                     self._settle(response, outcome, effects)
@@ -451,16 +474,14 @@ class Responses:
         response.last_heard = now
         self._unsettled[response.number] = response
         effects.append(Opened(response))
-        kept, response.kept = response.kept, []
-        self._kept_events -= len(kept)
-        for event in kept:
+        for event in self._early.take(response):
             effects.append(Output(response, event))
             if isinstance(event, ResponseOutputAudioDelta):
                 self._count_audio(response, event)
             elif isinstance(event, ResponseOutputItemAdded) and event.item.id:
                 self._note_item(response, event.item.id)
             elif isinstance(event, ResponseOutputItemDone):
-                self._note_call(response, event.item, effects)
+                note_call(response, event.item, effects)
 
     def _send_cancel(self, response: Response, now: float, effects: Effects) -> None:
         # By id, always (I4, P-1). The bare cancel remains for a server that created the response
@@ -478,12 +499,11 @@ class Responses:
             )
         )
 
-    def _settle(self, response: Response, outcome: Outcome | None, effects: Effects) -> None:
-        if outcome is None:
-            outcome = Outcome(OutcomeKind.UNKNOWN)
-        if response.cause in (Cause.TIMED_OUT, Cause.STALLED):
+    def _settle(self, response: Response, outcome: Outcome, effects: Effects) -> None:
+        if response.cause in _GIVEN_UP and outcome.kind is not OutcomeKind.TIMED_OUT:
             # The caller was told so when it happened; a late answer does not undo it.
-            outcome = Outcome(OutcomeKind.TIMED_OUT, str(response.cause), outcome.error)
+            reason = _GIVEN_UP[response.cause]
+            outcome = Outcome(OutcomeKind.TIMED_OUT, reason, outcome.error)
         response.outcome = outcome
         del self._unsettled[response.number]
         effects.append(Settled(response))
@@ -498,16 +518,14 @@ class Responses:
         self._deadlines.discard(response.deadline)
         when = self._deadline_of(response, now)
         response.deadline = None if when is None else self._deadlines.add(when, response)
-        if response.state in (_S.CLOSED, _S.ABANDONED):
-            self._unannounced.pop(response.id or UNSET, None)
+        self._finished.pop(response.number, None)
+        if response.state in _OVER:
             self._requests.remove(self._requests.get(response.create_event_id))
             response.params = None
             response.held_calls = []
-            self._finished.append(response)
+            self._finished[response.number] = response
             if len(self._finished) > self._options.remembered:
-                oldest = self._finished.popleft()
-                if oldest.state in (_S.CLOSED, _S.ABANDONED):
-                    self._forget(oldest)
+                self._forget(self._finished.pop(next(iter(self._finished))))
 
     def _deadline_of(self, response: Response, now: float) -> float | None:
         options = self._options
@@ -525,113 +543,155 @@ class Responses:
             case _:
                 return None
 
-    def _violation(self, response: Response, fired: ResponseInput, effects: Effects) -> None:
+    def _violation(
+        self,
+        response: Response,
+        fired: ResponseInput,
+        effects: Effects,
+        resource: ResponseResource | None = None,
+    ) -> None:
         error = illegal(response, fired)
         if not isinstance(error, RemoteProtocolError):
             raise error
-        effects.append(Report(ReportKind.VIOLATION, str(error), response.id))
+        named = response.id or (resource.id if resource is not None else None) or None
+        effects.append(Report(ReportKind.VIOLATION, str(error), named))
 
     # --- which response -------------------------------------------------------------------------
 
-    def _asked_for(self, resource: ResponseResource, now: float) -> Response | None:
+    def _find(self, response_id: str | None) -> Response | None:
+        """The response of this id, or the one announced without an id, which this is then."""
+        response = self._by_id.get(response_id or UNSET)
+        nameless = self._by_id.get(UNSET)
+        if response is None and nameless is not None and nameless.occupies and nameless.named:
+            # P-311. Servers that forget the id in `response.created` run one response at a time.
+            nameless.id = response_id
+            self._by_id[response_id or UNSET] = self._by_id.pop(UNSET)
+            return nameless
+        return response
+
+    def _asked_for(self, resource: ResponseResource) -> Response | None:
         """The response of ours that this one is, by its metadata, or else by order."""
         key = (resource.metadata or {}).get(METADATA_KEY)
-        if isinstance(key, str):
+        if isinstance(key, str) and key.startswith(f"{self._prefix}-r"):
             response = self._by_key.get(key)
-            if response is None and key.startswith(f"{self._prefix}-r"):
-                # Ours, given up so long ago that it is forgotten. Nobody waits for it.
-                response = self._new_response(Lane.DEFAULT)
-                response.state = _S.ABANDONED
-                response.outcome = Outcome(OutcomeKind.TIMED_OUT)
+            if response is not None and response.named and response.id in (None, resource.id):
+                return response
+            if response is not None and not response.named and response.state is not _S.CLOSED:
+                return response
+            # Made for a create of ours that was settled without it, or got another one, or is
+            # forgotten. Nobody waits for it.
+            response = self._new_response(lane_of(resource) or Lane.DEFAULT)
+            response.state = _S.ABANDONED
+            response.outcome = Outcome(OutcomeKind.TIMED_OUT, "unanswered")
             return response
-        if self._options.echoes_metadata:
+        if self._options.echoes_metadata and self._options.announces:
             return None
-        return next((one for one in self._unsettled.values() if one.state in _UNNAMED), None)
+        unnamed = [
+            request.response
+            for request in self._requests.pending(RequestKind.RESPONSE_CREATE)
+            if request.response is not None
+        ]
+        of_lane = (one for one in unnamed if one.lane is lane_of(resource))
+        return next(of_lane, None) or next(iter(unnamed), None)
+
+    def _is_nobodys(self, response: Response) -> bool:
+        """Whether only its output, so far, has shown that there is such a response."""
+        return response.outcome is None and response.number not in self._unsettled
+
+    def _is_of(self, found: Response, asked: Response) -> bool:
+        """Whether what output has shown can be the response that was asked for."""
+        wanted = asked.state in _WANTED
+        return self._is_nobodys(found) and (found.state is _S.IDLE or not wanted)
 
     def _new_response(self, lane: Lane) -> Response:
         self._number += 1
         return Response(self._number, lane=lane)
 
     def _from_server(self, resource: ResponseResource) -> Response:
-        # P-37: null marks a response as out of band. A server that leaves the field out has only
-        # the default conversation.
-        lane = Lane.OUT_OF_BAND if resource.conversation_id is None else Lane.DEFAULT
-        return self._new_response(lane)
+        # A server that does not tell the lane has only the default conversation.
+        return self._new_response(lane_of(resource) or Lane.DEFAULT)
 
     def _name(self, response: Response, resource: ResponseResource) -> None:
-        if response.id is None:
-            response.id = resource.id or None
-            self._by_id[resource.id or UNSET] = response
-        self._unannounced.pop(response.id or UNSET, None)
-        if response.from_server and resource.metadata:
+        if response.named:
+            return
+        response.named = True
+        found = self._by_id.get(resource.id or UNSET)
+        if found is not None and found is not response and self._is_nobodys(found):
+            self._adopt(response, found)
+        response.id = resource.id or None
+        self._by_id[resource.id or UNSET] = response
+        if response.from_server:
             response.metadata = {
-                key: value for key, value in resource.metadata.items() if key != METADATA_KEY
+                key: value
+                for key, value in (resource.metadata or {}).items()
+                if key != METADATA_KEY
             }
         self._requests.remove(self._requests.get(response.create_event_id))
 
     def _forget(self, response: Response) -> None:
-        self._drop_kept(response)
+        self._early.take(response)
+        self._deadlines.discard(response.deadline)
         if self._by_id.get(response.id or UNSET) is response:
             del self._by_id[response.id or UNSET]
         if response.key is not None:
             self._by_key.pop(response.key, None)
 
-    def _forget_if_idle(self, response: Response) -> None:
-        if response.state is _S.IDLE:
-            self._forget(response)
-
     def _supersede(self, newer: Response, now: float, effects: Effects) -> None:
         """A server that stops the old response without a word (P-309) is known by its profile."""
-        if newer.lane is not Lane.DEFAULT:
+        if newer.lane is not Lane.DEFAULT or not newer.occupies:
             return
-        for response in self._admission.occupants(Lane.DEFAULT):
-            if response is not newer and _I.SUPERSEDED in self._table[response.state]:
-                self._fire(
-                    response,
-                    _I.SUPERSEDED,
-                    effects,
-                    now,
-                    cause=Cause.SUPERSEDED,
-                    outcome=Outcome(OutcomeKind.CANCELLED, "superseded"),
-                )
+        older = [
+            response
+            for response in self._admission.occupants(Lane.DEFAULT)
+            if response is not newer and _I.SUPERSEDED in self._table[response.state]
+        ]
+        for response in older:
+            self._fire(
+                response,
+                _I.SUPERSEDED,
+                effects,
+                now,
+                cause=Cause.SUPERSEDED,
+                outcome=Outcome(OutcomeKind.CANCELLED, "superseded"),
+            )
+        if older:
+            self.pump(now, effects)
 
     # --- output before its response is announced ------------------------------------------------
 
-    def _unannounced_response(self, response_id: str | UnsetType | None) -> Response:
-        response = self._by_id.get(response_id or UNSET)
+    def _of_stranger(self, response_id: str | None, now: float, effects: Effects) -> Response:
+        """The response that output of an unknown id belongs to."""
+        response = self._find(response_id)
+        if response is None and not self._options.announces:
+            resource = ResponseResource(id=response_id or UNSET)
+            self.created(ResponseCreated(response=resource), now, effects)
+            response = self._by_id.get(response_id or UNSET)
         if response is None:
             response = self._new_response(Lane.DEFAULT)
-            response.id = response_id or None
+            response.id = response_id
         return response
 
     def _keep(self, response: Response, event: ServerEvent, now: float, effects: Effects) -> None:
-        if self._kept_events >= self._options.kept_events:
+        if not self._early.keep(response, event):
             detail = "too much output of responses that were never announced"
             effects.append(Report(ReportKind.UNROUTED, detail, response.id))
-            return
-        if not response.kept:
+        elif response.deadline is None:
             self._by_id[response.id or UNSET] = response
-            self._unannounced[response.id or UNSET] = response
             response.deadline = self._deadlines.add(now + self._options.create_timeout, response)
-        response.kept.append(event)
-        self._kept_events += 1
 
-    def _adopt(self, response: Response, unannounced: Response) -> None:
+    def _adopt(self, response: Response, found: Response) -> None:
         """What came before its announcement belongs to this response."""
-        if response.state is _S.REQUESTED:
-            response.kept, unannounced.kept = unannounced.kept, []
-        response.cancel_event_id = unannounced.cancel_event_id
-        cancel = self._requests.get(unannounced.cancel_event_id)
+        if response.state in _WANTED:
+            self._early.move(found, response)
+        for event in found.kept:
+            if isinstance(event, ResponseOutputItemAdded) and event.item.id:
+                self._note_item(response, event.item.id)
+        response.cancel_event_id = found.cancel_event_id
+        cancel = self._requests.get(found.cancel_event_id)
         if cancel is not None:
             cancel.response = response
-        self._admission.release(unannounced)
-        self._forget(unannounced)
-
-    def _drop_kept(self, response: Response) -> None:
-        self._kept_events -= len(response.kept)
-        response.kept = []
-        self._deadlines.discard(response.deadline)
-        self._unannounced.pop(response.id or UNSET, None)
+        self._admission.release(found)
+        self._forget(found)
 
     # --- audio, items and calls -----------------------------------------------------------------
 
@@ -650,48 +710,22 @@ class Responses:
         part.size += len(event.delta)
 
     def _note_item(self, response: Response, item_id: str) -> None:
-        response.item_ids.append(item_id)
+        if response.state is _S.IDLE:
+            return  # once it is known which response it is
+        if response.state is not _S.CLOSED:
+            response.item_ids.append(item_id)
         if response.lane is Lane.OUT_OF_BAND:
             self._out_of_band_items[item_id] = None
             if len(self._out_of_band_items) > 4 * self._options.remembered:
                 del self._out_of_band_items[next(iter(self._out_of_band_items))]
 
-    def _note_call(self, response: Response, item: Item, effects: Effects) -> None:
-        # P-61: arguments of a call that was cut short are cut short too. Only the item's own
-        # status vouches for them; where a server leaves it out, the response's does.
-        if item.type != "function_call":
-            return
-        if item.status == "completed":
-            self._hand_out(response, item, effects)
-        elif not item.status:
-            response.held_calls.append(item)
-
-    def _hand_out_calls(self, response: Response, effects: Effects) -> None:
-        """Those that `response.done` vouches for; after OPEN, so that there is a reader."""
-        resource = response.resource
-        if resource is None or resource.status != "completed":
-            return
-        for item in [*response.held_calls, *(resource.output or ())]:
-            if item.type == "function_call" and item.status in ("completed", UNSET, None):
-                self._hand_out(response, item, effects)
-
-    def _hand_out(self, response: Response, item: Item, effects: Effects) -> None:
-        call = item.call_id or item.id or ""
-        if call not in response.handed_calls:
-            response.handed_calls.add(call)
-            effects.append(FunctionCall(response, item))
-
     # --- errors ---------------------------------------------------------------------------------
-
-    def _enqueue(
-        self, response: Response, now: float, effects: Effects, *, first: bool = False
-    ) -> None:
-        self._fire(response, _I.HOLD_CREATE, effects, now)
-        self._admission.enqueue(response, first=first)
-        self.pump(now, effects)
 
     def _pause(self, response: Response, error: ErrorInfo) -> float:
         """How long to wait before trying again where nothing else will say when."""
+        if response.lane is not Lane.DEFAULT:
+            # Refused by a server with one slot in all (P-306), for whichever lane it serves now.
+            return self._backoff(response)
         others = [one for one in self._admission.occupants(Lane.DEFAULT) if one is not response]
         if others:
             return 0.0
@@ -701,62 +735,14 @@ class Responses:
         known = self._by_id.get(blocker.group()) if blocker else None
         if response.attempts == 1 and known is not None and known.state is _S.CLOSED:
             return 0.0
+        return self._backoff(response)
+
+    def _backoff(self, response: Response) -> float:
         return min(2.0, self._options.busy_backoff * 2.0**response.attempts)
 
     def _answered_cancel(self, response: Response, resource: ResponseResource) -> None:
         """A cancel that was carried out gets no other answer (P-16), so none is awaited."""
-        details = resource.status_details
-        if (
-            response.cancel_event_id is not None
-            and isinstance(details, StatusDetails)
-            and details.reason == "client_cancelled"
-        ):
-            request = self._requests.get(response.cancel_event_id)
-            if request is not None:
-                self._deadlines.discard(request.deadline)
+        request = self._requests.get(response.cancel_event_id)
+        if request is not None and cancelled_by_client(resource):
+            self._deadlines.discard(request.deadline)
             self._requests.remove(request)
-
-
-_KINDS = {
-    "completed": OutcomeKind.COMPLETED,
-    "cancelled": OutcomeKind.CANCELLED,
-    "incomplete": OutcomeKind.INCOMPLETE,
-    "failed": OutcomeKind.FAILED,
-}
-
-
-def _outcome_of(resource: ResponseResource) -> Outcome:
-    """P-160 to P-164. Some servers put a plain string where the details belong (P-294)."""
-    details = resource.status_details
-    reason: str | None = None
-    error: ErrorInfo | None = None
-    if isinstance(details, StatusDetails):
-        reason = details.reason or None
-        if isinstance(details.error, ErrorInfo):
-            error = details.error
-        elif isinstance(details.error, str):
-            error = ErrorInfo(message=details.error)
-    elif isinstance(details, str):
-        reason = details
-    kind = _KINDS.get(resource.status or "")
-    if kind is None:
-        return Outcome(OutcomeKind.UNKNOWN, resource.status or reason, error)
-    return Outcome(kind, reason, error)
-
-
-def _says_busy(error: ErrorInfo) -> bool:
-    if error_code(error) == ACTIVE_RESPONSE or error.type == ACTIVE_RESPONSE:
-        return True
-    # P-43: an older form has no code at all, so here alone the sentence has to serve.
-    return not error.code and (error.message or "").startswith(
-        "Conversation already has an active response"
-    )
-
-
-def _bytes_per_ms(audio: Mapping[str, Any] | UnsetType | None) -> int | None:
-    """Bytes per ms of a response's own output format; None where it takes the session's."""
-    output = (audio or {}).get("output")
-    format_ = output.get("format") if isinstance(output, Mapping) else None
-    if not isinstance(format_, Mapping):
-        return None
-    return 48 if format_.get("type") == "audio/pcm" else 8
