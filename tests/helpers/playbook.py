@@ -28,6 +28,7 @@ from typing import Any
 
 from antiphon.exceptions import ConnectionClosedError
 from antiphon.protocol.connection import Connection
+from antiphon.protocol.directory import METADATA_KEY
 from antiphon.protocol.effects import (
     Answered,
     Effect,
@@ -47,7 +48,6 @@ from antiphon.protocol.effects import (
 from antiphon.protocol.interruption import Interruption, Receipt, Scope
 from antiphon.protocol.requests import Request
 from antiphon.protocol.response import OnBusy, Response
-from antiphon.protocol.responses import METADATA_KEY
 from antiphon.wire.base import Malformed, UnknownEvent
 from antiphon.wire.client_events import (
     ClientEvent,

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from antiphon.exceptions import ConnectionClosed, LocalProtocolError, RequestError, RequestTimeout
 from antiphon.protocol.conversation import Conversation
 from antiphon.protocol.deadlines import Deadlines
+from antiphon.protocol.directory import METADATA_KEY
 from antiphon.protocol.effects import (
     Answered,
     Effects,
@@ -33,7 +34,7 @@ from antiphon.protocol.options import Options
 from antiphon.protocol.playback import Playback, TruncatePoint
 from antiphon.protocol.requests import NOTHING_TO_CANCEL, Request, RequestKind, Requests, error_code
 from antiphon.protocol.response import OnBusy, Response, ResponseState
-from antiphon.protocol.responses import METADATA_KEY, Responses
+from antiphon.protocol.responses import Responses
 from antiphon.protocol.snapshot import Snapshot, merged, replayable
 from antiphon.wire.base import UNSET, Malformed, Maybe, UnknownEvent
 from antiphon.wire.client_events import (

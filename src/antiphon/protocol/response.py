@@ -395,6 +395,11 @@ class Response:
         """Whether the server is, as far as the client knows, busy with it."""
         return self.state in _OCCUPIES
 
+    @property
+    def is_nobodys(self) -> bool:
+        """Whether only its output, so far, has shown that there is such a response."""
+        return self.from_server and not self.named and self.outcome is None
+
     def __repr__(self) -> str:
         name = self.id or self.key or f"#{self.number}"
         return f"<Response {name} {self.lane} {self.state}>"

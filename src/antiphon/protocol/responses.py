@@ -15,6 +15,7 @@ from antiphon.exceptions import RemoteProtocolError, ResponseRejected
 from antiphon.protocol.admission import Admission
 from antiphon.protocol.calls import calls_at_done, note_call
 from antiphon.protocol.deadlines import Deadline, Deadlines
+from antiphon.protocol.directory import METADATA_KEY, Directory
 from antiphon.protocol.early import EarlyOutput
 from antiphon.protocol.effects import (
     Effects,
@@ -45,7 +46,7 @@ from antiphon.protocol.response import (
     illegal,
     table_for,
 )
-from antiphon.wire.base import UNSET, UnsetType
+from antiphon.wire.base import UNSET
 from antiphon.wire.client_events import ResponseCancel, ResponseCreate, ResponseCreateParams
 from antiphon.wire.items import ErrorInfo, ResponseResource
 from antiphon.wire.server_events import (
@@ -57,10 +58,7 @@ from antiphon.wire.server_events import (
     ServerEvent,
 )
 
-__all__ = ["METADATA_KEY", "OutputEvent", "Responses"]
-
-METADATA_KEY = "antiphon"
-"""P-38: `metadata` is the only way to tell which create a `response.created` answers."""
+__all__ = ["OutputEvent", "Responses"]
 
 PUMP = "pump"
 """Deadline target: a create that was told to come back later may be tried again."""
@@ -121,13 +119,9 @@ class Responses:
         }
         self._admission = Admission(options.max_in_flight)
         self._retry: Deadline | None = None
-        self._number = 0
         self._event_number = 0
-        # Invariant: an id is here from the first event that names it until it is forgotten.
-        # UNSET stands for the one response whose id the server leaves out (P-311).
-        self._by_id: dict[str | UnsetType, Response] = {}
-        # Invariant: a key is here from the create until the response is forgotten.
-        self._by_key: dict[str, Response] = {}
+        self._directory = Directory(prefix, options, requests)
+        self._by_id = self._directory.by_id
         # Invariant: exactly the responses that a reader knows of and that have no outcome.
         self._unsettled: dict[int, Response] = {}
         # Over, oldest first; at most options.remembered (I9).
@@ -169,10 +163,10 @@ class Responses:
                 type="invalid_request_error",
                 code=ACTIVE_RESPONSE,
             )
-        self._number += 1
-        key = f"{self._prefix}-r{self._number}"
+        number = self._directory.next_number()
+        key = self._directory.key(number)
         response = Response(
-            self._number,
+            number,
             lane=lane,
             params=replace(params, metadata={**(params.metadata or {}), METADATA_KEY: key}),
             key=key,
@@ -183,7 +177,7 @@ class Responses:
         )
         response.metadata = dict(params.metadata or {})
         response.bytes_per_ms = bytes_per_ms(params.audio)
-        self._by_key[key] = response
+        self._directory.enter(response)
         self._unsettled[response.number] = response
         if on_busy is OnBusy.REPLACE and lane is Lane.DEFAULT:
             # One that was to replace another and still waits for that would hold the lane by now,
@@ -244,7 +238,7 @@ class Responses:
         response = self._by_id.get(resource.id or UNSET)
         if response is not None and not resource.id and response.state is _S.CLOSED:
             response = None  # P-311: no id, so this is the next one
-        asked = self._asked_for(resource)
+        asked = self._directory.asked_for(resource)
         if asked is not None and asked is not response:
             if response is not None and not asked.named and not self._is_of(response, asked):
                 detail = "response.created gives a response an id that another one has"
@@ -253,7 +247,7 @@ class Responses:
             response = asked
         if response is None:
             # Not asked for: server VAD made it (P-39).
-            response = self._from_server(resource)
+            response = self._directory.stranger(lane_of(resource))
         elif response.state is _S.IDLE:
             response.lane = lane_of(resource) or Lane.DEFAULT
         self._fire(response, _I.RECV_CREATED, effects, now, resource=resource)
@@ -297,13 +291,13 @@ class Responses:
 
     def done(self, event: ResponseDone, now: float, effects: Effects) -> None:
         resource = event.response
-        response = self._find(resource.id or None)
-        if response is None or self._is_nobodys(response):
-            asked = self._asked_for(resource)
+        response = self._directory.find(resource.id or None)
+        if response is None or response.is_nobodys:
+            asked = self._directory.asked_for(resource)
             if asked is not None and (response is None or self._is_of(response, asked)):
                 response = asked
         if response is None:
-            response = self._from_server(resource)
+            response = self._directory.stranger(lane_of(resource))
         if self._fire(
             response,
             _I.RECV_DONE,
@@ -558,68 +552,18 @@ class Responses:
 
     # --- which response -------------------------------------------------------------------------
 
-    def _find(self, response_id: str | None) -> Response | None:
-        """The response of this id, or the one announced without an id, which this is then."""
-        response = self._by_id.get(response_id or UNSET)
-        nameless = self._by_id.get(UNSET)
-        if response is None and nameless is not None and nameless.occupies and nameless.named:
-            # P-311. Servers that forget the id in `response.created` run one response at a time.
-            nameless.id = response_id
-            self._by_id[response_id or UNSET] = self._by_id.pop(UNSET)
-            return nameless
-        return response
-
-    def _asked_for(self, resource: ResponseResource) -> Response | None:
-        """The response of ours that this one is, by its metadata, or else by order."""
-        key = (resource.metadata or {}).get(METADATA_KEY)
-        if isinstance(key, str) and key.startswith(f"{self._prefix}-r"):
-            response = self._by_key.get(key)
-            if response is not None and response.named and response.id in (None, resource.id):
-                return response
-            if response is not None and not response.named and response.state is not _S.CLOSED:
-                return response
-            # Made for a create of ours that was settled without it, or got another one, or is
-            # forgotten. Nobody waits for it.
-            response = self._new_response(lane_of(resource) or Lane.DEFAULT)
-            response.state = _S.ABANDONED
-            response.outcome = Outcome(OutcomeKind.TIMED_OUT, "unanswered")
-            return response
-        if self._options.echoes_metadata and self._options.announces:
-            return None
-        unnamed = [
-            request.response
-            for request in self._requests.pending(RequestKind.RESPONSE_CREATE)
-            if request.response is not None
-        ]
-        of_lane = (one for one in unnamed if one.lane is lane_of(resource))
-        return next(of_lane, None) or next(iter(unnamed), None)
-
-    def _is_nobodys(self, response: Response) -> bool:
-        """Whether only its output, so far, has shown that there is such a response."""
-        return response.outcome is None and response.number not in self._unsettled
-
     def _is_of(self, found: Response, asked: Response) -> bool:
-        """Whether what output has shown can be the response that was asked for."""
-        wanted = asked.state in _WANTED
-        return self._is_nobodys(found) and (found.state is _S.IDLE or not wanted)
-
-    def _new_response(self, lane: Lane) -> Response:
-        self._number += 1
-        return Response(self._number, lane=lane)
-
-    def _from_server(self, resource: ResponseResource) -> Response:
-        # A server that does not tell the lane has only the default conversation.
-        return self._new_response(lane_of(resource) or Lane.DEFAULT)
+        """Whether what only output has shown can be the response that was asked for."""
+        return found.is_nobodys and (found.state is _S.IDLE or asked.state not in _WANTED)
 
     def _name(self, response: Response, resource: ResponseResource) -> None:
         if response.named:
             return
-        response.named = True
         found = self._by_id.get(resource.id or UNSET)
-        if found is not None and found is not response and self._is_nobodys(found):
+        if found is not None and found is not response and found.is_nobodys:
             self._adopt(response, found)
-        response.id = resource.id or None
-        self._by_id[resource.id or UNSET] = response
+        response.named = True
+        self._directory.name(response, resource.id or None)
         if response.from_server:
             response.metadata = {
                 key: value
@@ -631,10 +575,7 @@ class Responses:
     def _forget(self, response: Response) -> None:
         self._early.take(response)
         self._deadlines.discard(response.deadline)
-        if self._by_id.get(response.id or UNSET) is response:
-            del self._by_id[response.id or UNSET]
-        if response.key is not None:
-            self._by_key.pop(response.key, None)
+        self._directory.forget(response)
 
     def _supersede(self, newer: Response, now: float, effects: Effects) -> None:
         """A server that stops the old response without a word (P-309) is known by its profile."""
@@ -661,13 +602,13 @@ class Responses:
 
     def _of_stranger(self, response_id: str | None, now: float, effects: Effects) -> Response:
         """The response that output of an unknown id belongs to."""
-        response = self._find(response_id)
+        response = self._directory.find(response_id)
         if response is None and not self._options.announces:
             resource = ResponseResource(id=response_id or UNSET)
             self.created(ResponseCreated(response=resource), now, effects)
             response = self._by_id.get(response_id or UNSET)
         if response is None:
-            response = self._new_response(Lane.DEFAULT)
+            response = self._directory.stranger(None)
             response.id = response_id
         return response
 
@@ -676,7 +617,7 @@ class Responses:
             detail = "too much output of responses that were never announced"
             effects.append(Report(ReportKind.UNROUTED, detail, response.id))
         elif response.deadline is None:
-            self._by_id[response.id or UNSET] = response
+            self._directory.name(response, response.id)
             response.deadline = self._deadlines.add(now + self._options.create_timeout, response)
 
     def _adopt(self, response: Response, found: Response) -> None:

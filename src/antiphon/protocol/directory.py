@@ -1,0 +1,107 @@
+"""Which response the server means: by its id, by the key in its metadata, or else by order.
+
+P-38: `response.created` carries no client event id, so a key in `metadata` tells which create it
+answers (ADR-0005). From there on the id decides (P-124), except on servers that leave it out
+(P-311).
+"""
+
+from antiphon.protocol.options import Options
+from antiphon.protocol.requests import RequestKind, Requests
+from antiphon.protocol.resource import lane_of
+from antiphon.protocol.response import Lane, Outcome, OutcomeKind, Response, ResponseState
+from antiphon.wire.base import UNSET, UnsetType
+from antiphon.wire.items import ResponseResource
+
+__all__ = ["METADATA_KEY", "Directory"]
+
+METADATA_KEY = "antiphon"
+
+
+class Directory:
+    """The responses of one connection that the server may still refer to.
+
+    Args:
+        prefix: starts every key made here; unique to this connection.
+    """
+
+    def __init__(self, prefix: str, options: Options, requests: Requests) -> None:
+        self._prefix = f"{prefix}-r"
+        self._in_order = not (options.echoes_metadata and options.announces)
+        self._requests = requests
+        self._number = 0
+        # Invariant: an id is here from the first event that tells it until it is forgotten.
+        # UNSET stands for the one response whose id the server leaves out (P-311).
+        self.by_id: dict[str | UnsetType, Response] = {}
+        # Invariant: a key is here from the create until the response is forgotten.
+        self._by_key: dict[str, Response] = {}
+
+    def __len__(self) -> int:
+        return len({*self.by_id.values(), *self._by_key.values()})
+
+    def next_number(self) -> int:
+        self._number += 1
+        return self._number
+
+    def key(self, number: int) -> str:
+        return f"{self._prefix}{number}"
+
+    def enter(self, response: Response) -> None:
+        """A response of ours: it goes by its key until the server tells an id."""
+        if response.key is not None:
+            self._by_key[response.key] = response
+
+    def name(self, response: Response, response_id: str | None) -> None:
+        """From now on it goes by this id, or by the want of one."""
+        response.id = response_id
+        self.by_id[response_id or UNSET] = response
+
+    def forget(self, response: Response) -> None:
+        if self.by_id.get(response.id or UNSET) is response:
+            del self.by_id[response.id or UNSET]
+        if response.key is not None:
+            self._by_key.pop(response.key, None)
+
+    def find(self, response_id: str | None) -> Response | None:
+        """The response of this id, or the one announced without an id, which this is then."""
+        response = self.by_id.get(response_id or UNSET)
+        nameless = self.by_id.get(UNSET)
+        if response is None and nameless is not None and nameless.named and nameless.occupies:
+            # P-311. Servers that forget the id in `response.created` run one response at a time.
+            del self.by_id[UNSET]
+            self.name(nameless, response_id)
+            return nameless
+        return response
+
+    def asked_for(self, resource: ResponseResource) -> Response | None:
+        """The response of ours that this one is; None where it is the server's own."""
+        key = (resource.metadata or {}).get(METADATA_KEY)
+        if not isinstance(key, str) or not key.startswith(self._prefix):
+            return self._next_in_order(resource) if self._in_order else None
+        response = self._by_key.get(key)
+        if response is not None and response.named and response.id in (None, resource.id):
+            return response
+        if response is not None and not response.named and response.state is not _CLOSED:
+            return response
+        # Made for a create of ours that was settled without it, or got another one, or is
+        # forgotten. Nobody waits for it.
+        response = self.stranger(lane_of(resource))
+        response.state = ResponseState.ABANDONED
+        response.outcome = Outcome(OutcomeKind.TIMED_OUT, "unanswered")
+        return response
+
+    def stranger(self, lane: Lane | None) -> Response:
+        """A response that was not asked for. A server that tells no lane has only the one."""
+        return Response(self.next_number(), lane=lane or Lane.DEFAULT)
+
+    def _next_in_order(self, resource: ResponseResource) -> Response | None:
+        """The oldest create sent to this lane, or to any, that the server has not answered."""
+        unnamed = [
+            request.response
+            for request in self._requests.pending(RequestKind.RESPONSE_CREATE)
+            if request.response is not None
+        ]
+        of_lane = (one for one in unnamed if one.lane is lane_of(resource))
+        return next(of_lane, None) or next(iter(unnamed), None)
+
+
+_CLOSED = ResponseState.CLOSED
