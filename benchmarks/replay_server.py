@@ -183,14 +183,20 @@ class Server:
             return
         head = bytes(connection.inbox[:end]).split(b"\r\n")
         del connection.inbox[: end + 4]
-        fields = {k.strip().lower(): v.strip() for k, _, v in (line.partition(b":") for line in head)}
+        fields = {
+            k.strip().lower(): v.strip() for k, _, v in (line.partition(b":") for line in head)
+        }
         digest = hashlib.sha1(fields[b"sec-websocket-key"] + _GUID).digest()
         connection.write(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n"
         )
         connection.upgraded = True
-        session = {"type": "realtime", "object": "realtime.session", "id": f"sess_{connection.number}"}
+        session = {
+            "type": "realtime",
+            "object": "realtime.session",
+            "id": f"sess_{connection.number}",
+        }
         connection.write(_event("session.created", session=session))
 
     def client_event(self, connection: Connection, payload: bytes, now: int) -> None:
@@ -199,14 +205,15 @@ class Server:
             self.appends += 1
             self.audio_bytes += len(binascii.a2b_base64(event["audio"]))
             return
+        if b'"response.cancel"' in payload and self.cancels:
+            self.cancels[-1].append((now, b'"response_id"' in payload))
+            return
         event = json.loads(payload)
         kind = event.get("type")
         if kind == "session.update":
             session = {"object": "realtime.session", "id": f"sess_{connection.number}"}
             session.update(event.get("session", {}))
             connection.write(_event("session.updated", session=session))
-        elif kind == "response.cancel" and self.cancels:
-            self.cancels[-1].append((now, "response_id" in event))
         elif kind == "conversation.item.create":
             item = {"id": "item_bench", "status": "completed", **event["item"]}
             for suffix in ("added", "done"):

@@ -90,7 +90,10 @@ def run(
         try:
             serving = json.dumps({**plan, "core": SERVER_CORE})
             server = _start(
-                [sys.executable, str(HERE / "replay_server.py"), serving], "server", errors, environment
+                [sys.executable, str(HERE / "replay_server.py"), serving],
+                "server",
+                errors,
+                environment,
             )
             children.append(server)
             url = server.need(20)["url"]

@@ -26,6 +26,8 @@ from typing import Any
 
 __all__ = ["Sink", "Stream", "main"]
 
+Plan = dict[str, Any]
+
 _HEAD = struct.Struct("<IIx")
 _STAMP = struct.Struct("<Qx")
 _BODY = _HEAD.size + _STAMP.size
@@ -147,7 +149,9 @@ def say(**fields: Any) -> None:
     print(json.dumps(fields), flush=True)
 
 
-async def _downlink(plan: dict[str, Any], sink: Sink, sessions: list[Any], stop: asyncio.Event) -> dict[str, Any]:
+async def _downlink(
+    plan: dict[str, Any], sink: Sink, sessions: list[Any], stop: asyncio.Event
+) -> dict[str, Any]:
     before = usage()
     say(ready=True)
     rounds: list[int] = []
@@ -176,7 +180,9 @@ async def _watch_memory(sink: Sink, samples: list[int]) -> None:
     samples.append(rss_kib())
 
 
-async def _uplink(plan: dict[str, Any], sink: Sink, sessions: list[Any], stop: asyncio.Event) -> dict[str, Any]:
+async def _uplink(
+    plan: dict[str, Any], sink: Sink, sessions: list[Any], stop: asyncio.Event
+) -> dict[str, Any]:
     """Speak 20 ms at a time on every session, in real time."""
     chunk = bytes(range(240)) * 4
     before = usage()
@@ -192,12 +198,16 @@ async def _uplink(plan: dict[str, Any], sink: Sink, sessions: list[Any], stop: a
     return {"cpu_s": cpu - before[0], "wall_s": wall - before[1]}
 
 
-async def _memory(plan: dict[str, Any], sink: Sink, sessions: list[Any], stop: asyncio.Event) -> dict[str, Any]:
+async def _memory(
+    plan: dict[str, Any], sink: Sink, sessions: list[Any], stop: asyncio.Event
+) -> dict[str, Any]:
     say(ready=True)
     return {}
 
 
-async def _interrupt(plan: dict[str, Any], sink: Sink, sessions: list[Any], stop: asyncio.Event) -> dict[str, Any]:
+async def _interrupt(
+    plan: dict[str, Any], sink: Sink, sessions: list[Any], stop: asyncio.Event
+) -> dict[str, Any]:
     """Interrupt each round of responses a moment after all of them have begun."""
     (session,) = sessions
     count = int(plan["in_flight"])
@@ -209,7 +219,7 @@ async def _interrupt(plan: dict[str, Any], sink: Sink, sessions: list[Any], stop
         first = number * count
         while len(sink.seen) < count and not stop.is_set():
             sink.progress.clear()
-            await _first(sink.progress.wait(), stop.wait(), timeout=3)
+            await _first(sink.progress.wait(), stop.wait(), within_s=3)
             if not sink.progress.is_set():
                 break  # some responses never surface in this client
         await asyncio.sleep(0.002 + dice.random() * 0.008)
@@ -225,10 +235,10 @@ async def _interrupt(plan: dict[str, Any], sink: Sink, sessions: list[Any], stop
     return {"called_ns": called, "returned_ns": returned, "after_stop": sink.after_stop}
 
 
-async def _first(*waits: Awaitable[Any], timeout: float | None = None) -> None:
+async def _first(*waits: Awaitable[Any], within_s: float | None = None) -> None:
     tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=timeout)
+        await asyncio.wait(tasks, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in tasks:
             task.cancel()
@@ -275,7 +285,7 @@ async def _run(plan: dict[str, Any], connect: Callable[[str, Sink], Awaitable[An
         rss_end_kib=rss_kib(),
     )
     # The server may still be sending what comes after the last audio.
-    await _first(stop.wait(), timeout=30)
+    await _first(stop.wait(), within_s=30)
     # No orderly close: some clients take seconds, and nothing after this is measured.
     os._exit(0)
 

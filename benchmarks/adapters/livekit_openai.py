@@ -30,12 +30,23 @@ def load() -> None:
         realtime = stock
 
 
+def _spawn(work: Any) -> None:
+    task = asyncio.ensure_future(work)
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+
+
 async def _read(generation: Any, sink: common.Sink) -> None:
     stream = sink.stream(generation.response_id)
     async for message in generation.message_stream:
-        async for frame in message.audio_stream:
-            stream.audio(frame.data)
+        # Side by side: with several responses in flight, one generation gets the messages of all.
+        _spawn(_hear(message.audio_stream, stream))
     sink.forget(generation.response_id)
+
+
+async def _hear(frames: Any, stream: common.Stream) -> None:
+    async for frame in frames:
+        stream.audio(frame.data)
 
 
 async def connect(url: str, sink: common.Sink) -> Any:
@@ -51,9 +62,7 @@ async def connect(url: str, sink: common.Sink) -> Any:
             ready.set()
 
     def begin(generation: Any) -> None:
-        task = asyncio.ensure_future(_read(generation, sink))
-        _tasks.add(task)
-        task.add_done_callback(_tasks.discard)
+        _spawn(_read(generation, sink))
 
     session.on("openai_server_event_received", watch)
     session.on("generation_created", begin)

@@ -28,12 +28,14 @@ def load() -> None:
     from pipecat.pipeline.pipeline import Pipeline
     from pipecat.pipeline.worker import PipelineParams, PipelineWorker
     from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+    from pipecat.services.openai.realtime import events
     from pipecat.services.openai.realtime.llm import OpenAIRealtimeLLMService
     from pipecat.workers.runner import WorkerRunner
 
     for value in (Pipeline, PipelineParams, PipelineWorker, FrameDirection, FrameProcessor):
         setattr(p, value.__name__, value)
-    p.frames, p.Service, p.WorkerRunner = frames, OpenAIRealtimeLLMService, WorkerRunner
+    p.frames, p.events, p.Service = frames, events, OpenAIRealtimeLLMService
+    p.WorkerRunner = WorkerRunner
 
 
 class _Ear:
@@ -60,7 +62,9 @@ async def connect(url: str, sink: common.Sink) -> Any:
             await super()._handle_evt_session_updated(event)
             ready.set()
 
-        async def push_frame(self, frame: Any, direction: Any = p.FrameDirection.DOWNSTREAM) -> None:
+        async def push_frame(
+            self, frame: Any, direction: Any = p.FrameDirection.DOWNSTREAM
+        ) -> None:
             if direct and ready.is_set():
                 ear.hear(frame)
                 return
@@ -73,7 +77,10 @@ async def connect(url: str, sink: common.Sink) -> Any:
                 ear.hear(frame)
             await self.push_frame(frame, direction)
 
-    settings = p.Service.Settings(model="bench")
+    # Without the server's turn detection an interruption is the client's to send.
+    manual = p.events.AudioInput(turn_detection=False)
+    properties = p.events.SessionProperties(audio=p.events.AudioConfiguration(input=manual))
+    settings = p.Service.Settings(model="bench", session_properties=properties)
     service = Service(api_key="none", base_url=url, settings=settings)
     worker = p.PipelineWorker(
         p.Pipeline([service, Tail()]),

@@ -1,0 +1,326 @@
+"""Writes docs/performance.md and its plot from results.json."""
+
+import json
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import RESULTS
+from benchmarks.plans import ROWS, SCENARIOS
+from benchmarks.plot import bars
+
+__all__ = ["write"]
+
+HERE = Path(__file__).parent
+DOCS = HERE.parent / "docs"
+
+Results = dict[str, Any]
+_NONE = "–"
+
+
+class _Book:
+    """The results, looked up as medians over the rounds."""
+
+    def __init__(self, results: Results) -> None:
+        self.results = results
+        self.scenarios: Results = results["scenarios"]
+
+    def value(self, scenario: str, row: str, name: str) -> float | None:
+        runs = self.scenarios.get(scenario, {}).get("rows", {}).get(row, [])
+        values = [run[name] for run in runs if name in run]
+        return statistics.median(values) if values else None
+
+    def ratio(self, scenario: str, row: str, base: str, name: str = "us_per_event") -> float | None:
+        over, under = self.value(scenario, row, name), self.value(scenario, base, name)
+        return over / under if over is not None and under else None
+
+    def right(self, scenario: str, row: str) -> str:
+        """The share of deltas that were right in the worst round, and where the rest went."""
+        runs = self.scenarios.get(scenario, {}).get("rows", {}).get(row, [])
+        shares = [run for run in runs if "right" in run]
+        if not shares:
+            return "failed" if runs else _NONE
+        worst = min(shares, key=lambda run: run["right"])
+        if worst["right"] == 1:
+            checked = any(run.get("verified") for run in runs)
+            return "100 %" if checked else "100 %, bytes differ"
+        wrong, lost = worst["misrouted"], worst["lost"]
+        parts = [f"{100 * worst['right']:.3g} %"]
+        parts += [f"{100 * wrong:.3g} % misrouted"] if wrong else []
+        parts += [f"{100 * lost:.3g} % lost"] if lost > 0 else []
+        return ", ".join(parts)
+
+    def measured(self, *scenarios: str) -> list[str]:
+        """Return the rows measured in any of these, in the order of the plans."""
+        found = {row for s in scenarios for row in self.scenarios.get(s, {}).get("rows", {})}
+        return [key for key in ROWS if key in found]
+
+
+def _figure(value: float | None, form: str = "{:.3g}") -> str:
+    if value is None:
+        return _NONE
+    return f"{value:,.0f}" if value >= 1000 else form.format(value)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+# -- the parts -------------------------------------------------------------------------------
+
+
+def _downlink(book: _Book) -> str:
+    loads = ["flood", "paced", "saturated"]
+    head = ["client", "flood: µs", "× floor", "paced: µs", "× floor", "p50, p99 (µs)"]
+    head += ["saturated: µs", "× floor", "audio right"]
+    rows = []
+    for key in book.measured(*loads):
+        cells = [ROWS[key].label]
+        for load in loads:
+            cells.append(_figure(book.value(load, key, "us_per_event")))
+            cells.append(_figure(book.ratio(load, key, "floor")))
+            if load == "paced":
+                p50, p99 = (book.value(load, key, name) for name in ("p50_us", "p99_us"))
+                both = f"{_figure(p50, '{:.0f}')}, {_figure(p99, '{:.0f}')}"
+                cells.append(both if p50 is not None else _NONE)
+        shares = {book.right(load, key) for load in loads} - {_NONE}
+        cells.append(" / ".join(sorted(shares)))
+        rows.append(cells)
+    return _table(head, rows)
+
+
+def _tls(book: _Book) -> str:
+    rows = [
+        [
+            ROWS[key].label,
+            _figure(book.value("paced-tls", key, "us_per_event")),
+            _figure(book.ratio("paced-tls", key, "antiphon")),
+            book.right("paced-tls", key),
+        ]
+        for key in book.measured("paced-tls")
+    ]
+    return _table(["client", "µs per event", "× antiphon", "audio right"], rows)
+
+
+def _interleaved(book: _Book) -> str:
+    keys = [key for key in SCENARIOS if key.startswith("flight-")]
+    head = ["client"]
+    for key in keys:
+        head += [f"{SCENARIOS[key].title}: µs", "right"]
+    rows = []
+    for row in book.measured(*keys):
+        cells = [ROWS[row].label]
+        for key in keys:
+            cells += [_figure(book.value(key, row, "us_per_event")), book.right(key, row)]
+        rows.append(cells)
+    return _table(head, rows)
+
+
+def _interrupts(book: _Book) -> str:
+    head = ["client", "idle: µs to the last cancel", "× picows"]
+    head += ["loaded: µs", "× picows", "cancels sent", "naming an id", "deltas delivered after"]
+    rows = []
+    for key in book.measured("interrupt", "interrupt-loaded"):
+        cells = [ROWS[key].label]
+        for scenario in ("interrupt", "interrupt-loaded"):
+            base = "picows+uvloop" if key.endswith("+uvloop") else "picows"
+            cells.append(_figure(book.value(scenario, key, "delay_us"), "{:.0f}"))
+            cells.append(_figure(book.ratio(scenario, key, base, "delay_us")))
+        cells.append(_figure(book.value("interrupt", key, "cancels")))
+        by_id = book.value("interrupt", key, "by_id")
+        cells.append(
+            _NONE if by_id is None else "yes" if by_id == 1 else "no" if not by_id else "some"
+        )
+        # The bare rows know of no responses: they stop nothing.
+        late = book.value("interrupt-loaded", key, "late_deltas")
+        cells.append(_NONE if ROWS[key].adapter.startswith("bare_") else _figure(late))
+        rows.append(cells)
+    return _table(head, rows)
+
+
+def _resources(book: _Book) -> str:
+    head = ["client", "idle session: KiB", "TLS: KiB", "import: s", "process after it: MB"]
+    head += ["uplink: ms per s of audio", "× picows", "frames per s"]
+    rows = []
+    for key in book.measured("memory", "memory-tls", "import", "uplink"):
+        size = book.value("import", key, "rss_end_kib")
+        rows.append(
+            [
+                ROWS[key].label,
+                _figure(book.value("memory", key, "session_kib")),
+                _figure(book.value("memory-tls", key, "session_kib")),
+                _figure(book.value("import", key, "import_s"), "{:.2f}"),
+                _figure(size / 1024 if size else None, "{:.0f}"),
+                _figure(book.value("uplink", key, "ms_per_s")),
+                _figure(book.ratio("uplink", key, "picows", "ms_per_s")),
+                _figure(book.value("uplink", key, "frames_per_s"), "{:.0f}"),
+            ]
+        )
+    return _table(head, rows)
+
+
+def _flatness(book: _Book) -> str:
+    rows = []
+    for key in book.measured("flat"):
+        start, end = (book.value("flat", key, name) for name in ("rss_start_kib", "rss_end_kib"))
+        more = end - start if start is not None and end is not None else None
+        rows.append([ROWS[key].label, _figure(start), _figure(end), _figure(more, "{:.0f}")])
+    return _table(["client", "KiB after a tenth", "KiB at the end", "grown by"], rows)
+
+
+def _scale(book: _Book) -> str:
+    keys = [key for key in SCENARIOS if key.startswith(("sessions-", "load-"))]
+    head = ["client", *[SCENARIOS[key].title for key in keys]]
+    rows = [
+        [ROWS[row].label, *[_figure(book.value(key, row, "us_per_event")) for key in keys]]
+        for row in book.measured(*keys)
+    ]
+    return _table(head, rows)
+
+
+def _goals(book: _Book) -> str:
+    """What antiphon set out to reach, beside what it reaches."""
+    livekit, floor, ours, plugin = "livekit", "floor", "antiphon", "antiphon-livekit"
+    lines: list[tuple[str, float | None, str, bool, str]] = []
+
+    def most(what: str, value: float | None, limit: float, unit: str = "×") -> None:
+        met = value is not None and value <= limit
+        lines.append((what, value, f"at most {limit:g} {unit}", met, unit))
+
+    def least(what: str, value: float | None, limit: float) -> None:
+        met = value is not None and value >= limit
+        lines.append((what, value, f"at least {limit:g} ×", met, "×"))
+
+    most("flood, to the floor", book.ratio("flood", ours, floor), 7)
+    least("flood, ahead of livekit-plugins-openai", book.ratio("flood", livekit, ours), 8)
+    most("paced, to the floor", book.ratio("paced", ours, floor), 1.9)
+    least("paced, ahead of livekit-plugins-openai", book.ratio("paced", livekit, ours), 2.2)
+    most("paced, p50 latency to the floor's", book.ratio("paced", ours, floor, "p50_us"), 1.3)
+    least("saturated, ahead of livekit-plugins-openai", book.ratio("saturated", livekit, ours), 3.4)
+    least("LiveKit plugin, flood, ahead of the stock one", book.ratio("flood", livekit, plugin), 3)
+    least(
+        "LiveKit plugin, paced, ahead of the stock one", book.ratio("paced", livekit, plugin), 1.8
+    )
+    for name, load in (("idle", "interrupt"), ("loaded", "interrupt-loaded")):
+        value = book.ratio(load, ours, "picows", "delay_us")
+        most(f"interruption of eight, {name}, to eight bare sends", value, 1.5)
+    late = book.value("interrupt-loaded", ours, "late_deltas")
+    most("deltas delivered after an interruption", late, 0, "")
+    most("idle session", book.value("memory", ours, "session_kib"), 50, "KiB")
+    most("idle session, TLS", book.value("memory-tls", ours, "session_kib"), 100, "KiB")
+    most("import", book.value("import", ours, "import_s"), 0.15, "s")
+    size = book.value("import", ours, "rss_end_kib")
+    most("process after the import", size / 1024 if size else None, 30, "MB")
+    most("uplink, to the bare library", book.ratio("uplink", ours, "picows", "ms_per_s"), 1.2)
+    rows = [
+        [what, f"{_figure(value)} {unit}".strip(), goal.strip(), "yes" if met else "**no**"]
+        for what, value, goal, met, unit in lines
+        if value is not None
+    ]
+    return _table(["antiphon on asyncio", "measured", "goal", "reached"], rows)
+
+
+def _versions(book: _Book) -> str:
+    shown = {
+        "bare": ["picows", "aiofastnet", "aiohttp", "websockets", "msgspec", "pybase64", "uvloop"],
+        "livekit": ["livekit-agents", "livekit-plugins-openai", "aiohttp"],
+        "openai": ["openai", "websockets"],
+        "openai-agents": ["openai-agents", "openai", "websockets"],
+        "pipecat": ["pipecat-ai", "websockets"],
+    }
+    found = book.results.get("versions", {})
+    lines = []
+    for environment, names in shown.items():
+        versions = found.get(environment, {})
+        listed = ", ".join(f"{name} {versions[name]}" for name in names if name in versions)
+        if listed:
+            lines.append(f"- {environment}: {listed}")
+    return "\n".join(lines)
+
+
+_PARTS: list[tuple[list[str], str, Callable[[_Book], str]]] = [
+    (
+        ["flood"],
+        "## Goals",
+        _goals,
+    ),
+    (
+        ["flood", "paced", "saturated"],
+        """## Server events in
+
+CPU time of the client per server event. *Flood*: one connection, many events in a read. *Paced*:
+20,000 events/s over 100 sessions, each event by itself, as live calls have it; the latency is from
+the server's send to the reader's hand. *Saturated*: the same as fast as the client takes them.
+
+![CPU per server event](performance.svg)""",
+        _downlink,
+    ),
+    (["paced-tls"], "### Over TLS\n\n5,000 events/s over 50 sessions.", _tls),
+    (
+        ["flight-1"],
+        """## Several responses at once
+
+A flood on one connection, its responses interleaved; every event carries its right `response_id`.
+*Aligned* responses start together; *staggered* ones start while others run.""",
+        _interleaved,
+    ),
+    (
+        ["interrupt"],
+        """## Interruption
+
+Eight responses in flight; from the call to the last `response.cancel` read by the server. A client
+that sends one cancel where eight were needed is quick and wrong. The bare rows send eight prepared
+cancels. *Deltas delivered after*: how many reached the reader after the call had returned, per
+interruption, with deltas arriving as fast as they are taken.""",
+        _interrupts,
+    ),
+    (["memory", "import", "uplink"], "## Memory, start, microphone", _resources),
+    (
+        ["flat"],
+        "## Many responses on one session\n\n10,000 short responses, one after the other.",
+        _flatness,
+    ),
+    (["sessions-1", "load-1"], "## Scale\n\nµs per server event.", _scale),
+]
+
+
+def write() -> None:
+    """Write docs/performance.md and docs/performance.svg."""
+    book = _Book(json.loads(RESULTS.read_text()))
+    dates = sorted({entry["date"] for entry in book.scenarios.values()})
+    rounds = sorted({entry["rounds"] for entry in book.scenarios.values()})
+    quick = sorted(key for key, entry in book.scenarios.items() if entry["quick"])
+    machine = book.results["machine"]
+    span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    many = f"{rounds[0]}" if len(rounds) == 1 else f"{rounds[0]} to {rounds[-1]}"
+    intro = (
+        f"Measured {span}: {machine['cpu']}, {machine['cores']} cores, {machine['system']}, "
+        f"Python {machine['python']}; medians of shuffled rounds ({many}). Client and server have "
+        "a core each. Ratios within a run can be compared, figures of different runs cannot. "
+        "Before a client is timed, its every byte is checked; while it is, the head of every "
+        "delta is. [How to run it, and what each figure means](../benchmarks/README.md)."
+    )
+    text = ["<!-- Written by `python -m benchmarks`; do not edit. -->", "# Performance", intro]
+    if quick:
+        text.append(f"Short runs, good for orientation only: {', '.join(quick)}.")
+    for needed, head, part in _PARTS:
+        if any(key in book.scenarios for key in needed):
+            text += [head, part(book)]
+    changes = HERE / "changes.md"
+    if changes.exists():
+        text.append(changes.read_text().strip())
+    text += ["## Versions", _versions(book)]
+    for key, why in book.results.get("skipped", {}).items():
+        text.append(f"Left out: {ROWS[key].label}: {why}.")
+    (DOCS / "performance.md").write_text("\n\n".join(text) + "\n")
+    drawn = [
+        (
+            ROWS[key].label.replace("*", ""),
+            [book.value(load, key, "us_per_event") for load in ("flood", "paced", "saturated")],
+        )
+        for key in book.measured("flood", "paced", "saturated")
+    ]
+    (DOCS / "performance.svg").write_text(bars(drawn, ["flood", "paced", "saturated"]))
