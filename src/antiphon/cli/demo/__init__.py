@@ -30,6 +30,7 @@ Without --url it brings its own server, and needs neither a key nor a network.""
 
 DEFAULT_PROFILE = "openai-2025-06-03"
 _HURRY = 10.0
+_BETA = ("beta", "voice_live")  # dialects of the emulator with the beta's event names
 
 
 class View(Protocol):
@@ -141,11 +142,14 @@ async def perform(
     broke = ""
     async with AsyncExitStack() as stack:
         if url is None:
-            server = await stack.enter_async_context(
-                EmulatorServer(profile(profile_name), script(speed))
-            )
+            behaviour = profile(profile_name)
+            server = await stack.enter_async_context(EmulatorServer(behaviour, script(speed)))
             view.title(f"antiphon demo on its own server, profile {profile_name}: {server.url}")
-            connecting = antiphon.connect(url=server.url, session=CONFIG)
+            connecting = antiphon.connect(
+                url=server.url,
+                session=CONFIG,
+                dialect="beta" if behaviour.dialect in _BETA else "ga",
+            )
             session = await stack.enter_async_context(connecting)
             seen.engine = server.sessions[0]
         else:

@@ -155,6 +155,8 @@ class Observer:
                 self._heard_more.set()
         except antiphon.RealtimeError as error:
             self.note(f"{track.label}: {type(error).__name__}: {error}", "!")
+        finally:
+            self._heard_more.set()
 
     async def _read(self, track: Track) -> None:
         try:

@@ -58,20 +58,21 @@ class PlainView:
                 for one in observer.tracks
             ],
         )
-        self._print("\nReceipt of interrupt()")
-        self._rows(
-            ("response", "lane", "outcome", "cancel sent", "id"),
-            [
-                (
-                    entry.purpose or "reply",
-                    str(entry.lane).replace("_", " "),
-                    str(entry.outcome),
-                    "yes" if entry.cancel_sent else "no",
-                    entry.response_id or "(none)",
-                )
-                for entry in receipt.entries
-            ],
-        )
+        if receipt.entries:
+            self._print("\nReceipt of interrupt()")
+            self._rows(
+                ("response", "lane", "outcome", "cancel sent", "id"),
+                [
+                    (
+                        entry.purpose or "reply",
+                        str(entry.lane).replace("_", " "),
+                        str(entry.outcome),
+                        "yes" if entry.cancel_sent else "no",
+                        entry.response_id or "(none)",
+                    )
+                    for entry in receipt.entries
+                ],
+            )
         self._print("\nWhat held")
         self._rows(("", "", ""), [(MARKS[one.holds], one.says, f"({one.seen})") for one in claims])
         if files:

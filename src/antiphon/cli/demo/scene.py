@@ -161,7 +161,8 @@ class Scene:
                 handle = await arrived
         finally:
             remove()
-        return self._observer.follow(handle, "reply")
+        self._seen.reply = self._observer.follow(handle, "reply")
+        return self._seen.reply
 
     async def _run_beside(self, reply: Track) -> None:
         self._announce("Two more responses begin beside it, out of band.")
@@ -179,10 +180,16 @@ class Scene:
             await track.handle.created
         async with asyncio.timeout(_PATIENCE_S):
             await self._observer.until(
-                lambda: all(len(one.heard) > BYTES_PER_S // 5 for one in running)
+                lambda: all(len(one.heard) > BYTES_PER_S // 5 or _is_over(one) for one in running)
             )
-        await self._pause(2.0)
-        self._seen.running = [track for track in running if track.handle.outcome is None]
+        if not any(map(_is_over, running)):
+            await self._pause(2.0)
+        self._seen.running = [track for track in running if not _is_over(track)]
+        if len(self._seen.running) < len(running):
+            raise SceneBroke(
+                f"{', '.join(one.label for one in running if _is_over(one))} ended too early: this "
+                "server does not run responses side by side, or its answers are too short"
+            )
 
     async def _try_bare_cancel(self) -> None:
         self._announce("A bare cancel, without an id, as most clients send it: what does it stop?")
@@ -191,8 +198,8 @@ class Scene:
         await self._pause(2.5)
         for track in self._seen.running:
             self._seen.grown[track.label] = len(track.heard) - before[track.label]
-        over = [one.label for one in self._seen.running if one.handle.outcome is not None]
-        speaking = [one.label for one in self._seen.running if one.handle.outcome is None]
+        over = [one.label for one in self._seen.running if _is_over(one)]
+        speaking = [one.label for one in self._seen.running if not _is_over(one)]
         self._observer.note(
             f"after the bare cancel: over: {', '.join(over) or 'none'}; "
             f"still speaking: {', '.join(speaking) or 'none'}"
@@ -206,7 +213,7 @@ class Scene:
     async def _interrupt_and_go_on(self) -> None:
         self._announce("interrupt(): each response in flight, by its id. At once, the next reply.")
         seen = self._seen
-        seen.interrupted = [one for one in seen.running if one.handle.outcome is None]
+        seen.interrupted = [one for one in seen.running if not _is_over(one)]
         for track in seen.interrupted:
             track.heard_at_interrupt = len(track.heard)
 
@@ -249,3 +256,7 @@ class Scene:
     async def _pause(self, seconds: float) -> None:
         """Let the scene be watched."""
         await asyncio.sleep(seconds / self._speed)
+
+
+def _is_over(track: Track) -> bool:
+    return track.handle.audio.ended

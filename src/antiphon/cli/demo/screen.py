@@ -22,7 +22,8 @@ __all__ = ["ScreenView"]
 _FRAMES_PER_S = 12
 _TRACE_LINES = 14
 _BAR_S = 12  # seconds of audio at which a bar is full
-_BAR_WIDTH = 16
+_BAR_WIDTH = 10
+_SAYS = 22  # characters of the transcript's end
 
 _STATE = {"active": "bold green", "completed": "green", "cancelled": "yellow"}
 _MARK = {"C>": "bold cyan", "S<": "magenta", "=": "bold", "!": "bold red"}
@@ -87,8 +88,10 @@ class ScreenView:
             Text(self._title, style="dim"),
             Text(),
             Text(f"▸ {self._act}", style="bold"),
-            Panel(self._responses(tracks), title="responses", title_align="left", style="none"),
-            Panel(self._wire(), title=self._wire_title(), title_align="left"),
+            Panel(
+                self._responses(tracks), title="responses", title_align="left", border_style="dim"
+            ),
+            Panel(self._wire(), title=self._wire_title(), title_align="left", border_style="dim"),
         )
 
     def _responses(self, tracks: Sequence[Track]) -> Table:
@@ -96,7 +99,7 @@ class ScreenView:
         table.add_column("response", width=11, no_wrap=True)
         table.add_column("lane", width=11, no_wrap=True)
         table.add_column("state", width=10, no_wrap=True)
-        table.add_column("heard", width=_BAR_WIDTH + 15, no_wrap=True)
+        table.add_column("heard", width=_BAR_WIDTH + 14, no_wrap=True)
         table.add_column("discarded", width=9, justify="right", no_wrap=True)
         table.add_column("says", ratio=1, no_wrap=True, overflow="ellipsis")
         for track in tracks:
@@ -107,7 +110,7 @@ class ScreenView:
                 Text(state, style=_STATE.get(state, "")),
                 _bar(track),
                 f"{track.discarded} B" if track.discarded else "",
-                Text(track.words[-60:].lstrip(), style="dim"),
+                Text(_last_words(track.words), style="dim"),
             )
         for _ in range(4 - len(tracks)):
             table.add_row()
@@ -146,8 +149,9 @@ class ScreenView:
                 Text(_short(entry.response_id), style="dim"),
             )
         self.console.print(Rule(style="dim"))
-        self.console.print(table)
-        self.console.print()
+        if receipt.entries:
+            self.console.print(table)
+            self.console.print()
         for claim in claims:
             mark, style = _HELD[claim.holds]
             self.console.print(
@@ -176,6 +180,11 @@ def _bar(track: Track) -> Text:
         f" {seconds:4.1f} s",
         (f" {len(track.heard) / 1000:3.0f} kB", "dim"),
     )
+
+
+def _last_words(words: str) -> str:
+    """The end of what was said, from the beginning of a word."""
+    return words if len(words) <= _SAYS else words[-_SAYS:].partition(" ")[2]
 
 
 def _trace_line(line: Line) -> Text:
