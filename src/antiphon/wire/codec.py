@@ -49,7 +49,7 @@ MAX_FRAME_BYTES = 16 * 1024 * 1024
 # What decoders raise: bad JSON or wrong types, invalid UTF-8, nesting beyond the stack.
 _DECODE_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError)
 # ... and encoders: objects that JSON has no form for, lone surrogates, cycles.
-_ENCODE_ERRORS = (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError)
+_ENCODE_ERRORS = (msgspec.MsgspecError, TypeError, ValueError, RecursionError)
 
 _TYPE_KEY = b'{"type":"'
 _MISSING = re.compile(r"Object missing required field `(\w+)`")

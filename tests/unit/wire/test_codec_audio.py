@@ -109,6 +109,8 @@ def test_odd_but_valid_audio_deltas_are_read_all_the_same(frame: bytes, delta: b
         (HEAD + b'"delta":"' + LONG + b'\n"}', MalformedReason.NOT_JSON),
         (HEAD + b'"delta":"' + LONG + b"}", MalformedReason.NOT_JSON),
         (HEAD + b'"delta":"' + LONG + b'"', MalformedReason.NOT_JSON),
+        (HEAD + b'"delta":"' + LONG + b"AA", MalformedReason.NOT_JSON),
+        (HEAD + b'"delta":"' + LONG + b'"]', MalformedReason.NOT_JSON),
         (HEAD + b'"delta":"' + LONG + b'","x"}', MalformedReason.NOT_JSON),
         (HEAD + b'"output_index":"0","delta":"' + LONG + b'"}', MalformedReason.WRONG_FIELD),
         (HEAD + b'"x":{"delta":"' + LONG + b'"}', MalformedReason.NOT_JSON),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from antiphon.wire.base import Malformed, MalformedReason
+from antiphon.wire.base import Malformed, MalformedReason, UnknownEvent
 from antiphon.wire.codec import MAX_FRAME_BYTES, Codec, Frame
 from antiphon.wire.server_events import ResponseOutputAudioDelta
 
@@ -144,6 +144,7 @@ def test_frame_may_be_as_long_as_the_limit_and_no_longer() -> None:
     fits = b" " * (1000 - len(head + tail) - room) + head + b"A" * room + tail
     assert len(fits) == 1000
     assert isinstance(small.decode(fits), ResponseOutputAudioDelta)
+    assert isinstance(small.decode_client(fits), UnknownEvent)
     for frame in (b" " + fits, (b" " + fits).decode(), fits + b" "):
         result = small.decode(frame)
         assert isinstance(result, Malformed)
