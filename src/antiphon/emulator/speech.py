@@ -146,9 +146,14 @@ def user_voice(length_ms: int, *, pitch_hz: int = 140, rate: int = 24000) -> byt
     return _little_endian(samples)
 
 
+@lru_cache(maxsize=4096)
+def _check_base(tag: int) -> int:
+    return zlib.crc32(tag.to_bytes(5, "big"))
+
+
 def _check(tag: int, index: int) -> int:
-    # Fibonacci hashing: the top bits of a product depend on all bits below.
-    return (tag + index) * 0x9E3779B1 >> 20 & 0xFFF
+    # Fibonacci hashing: the top bits of a 32-bit product depend on all bits below.
+    return (_check_base(tag) + index) * 0x9E3779B1 >> 20 & 0xFFF
 
 
 def _mark_value(tag: int, index: int) -> int:
@@ -171,10 +176,12 @@ _FOUR_SAMPLES = [
 def _pcm_marks(tag: int, start_ms: int, length_ms: int) -> bytes:
     four = _FOUR_SAMPLES
     head = four[tag >> 24] + four[tag >> 12 & 4095] + four[tag & 4095]
+    base = _check_base(tag)
     parts: list[bytes] = []
     for place in range(start_ms, start_ms + length_ms):
         index = place & 0xFFFFFF
-        parts += (head, four[index >> 12], four[index & 4095], four[_check(tag, index)])
+        check = (base + index) * 0x9E3779B1 >> 20 & 0xFFF
+        parts += (head, four[index >> 12], four[index & 4095], four[check])
     return b"".join(parts)
 
 
