@@ -1,0 +1,262 @@
+"""The chat context: the framework's items and the protocol's, and how one list becomes another."""
+
+import base64
+import hashlib
+import logging
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from livekit.agents import llm
+
+from antiphon import Item
+from antiphon.livekit.audio import to_pcm
+
+__all__ = ["ROOT", "Create", "Delete", "Mirror", "diff", "from_wire", "to_wire"]
+
+logger = logging.getLogger("antiphon.livekit")
+
+ROOT = "root"
+"""P-211: as `previous_item_id` it puts an item first."""
+
+_KINDS = ("message", "function_call", "function_call_output")
+# The framework keeps an agent's instructions as messages of these ids; they are sent as the
+# session's instructions, never as items. Its source says that the values must not change.
+_INSTRUCTIONS = frozenset({"lk.agent_task.instructions", "lk.agent_task.instructions.dynamic"})
+_CALL_ID_LIMIT = 32  # P-214
+
+
+class Create(NamedTuple):
+    """Put `item` after the item of this id, or first."""
+
+    previous_item_id: str
+    item: llm.ChatItem
+
+
+class Delete(NamedTuple):
+    item_id: str
+
+
+def diff(old: Sequence[llm.ChatItem], new: Iterable[llm.ChatItem]) -> list[Create | Delete]:
+    """What turns the server's conversation, `old`, into `new`, with the fewest steps.
+
+    Messages whose text changed are replaced. A message without content stands for something that
+    is not mirrored here (audio, say): it is left alone where it exists, and not created.
+    """
+    at = {item.id: place for place, item in enumerate(old)}
+    wanted: dict[str, llm.ChatItem] = {}
+    for item in new:
+        if item.type not in _KINDS or item.id in _INSTRUCTIONS or item.id in wanted:
+            continue
+        if item.type != "message" or item.content or item.id in at:
+            wanted[item.id] = item
+    stay = _longest_rising([(at[key], key) for key in wanted if key in at])
+    steps: list[Create | Delete] = [Delete(item.id) for item in old if item.id not in stay]
+    previous = ROOT
+    for key, item in wanted.items():
+        if key not in stay:
+            steps.append(Create(previous, item))
+        elif _text_changed(old[at[key]], item):
+            steps += (Delete(key), Create(previous, item))
+        previous = key
+    return steps
+
+
+def _longest_rising(places: list[tuple[int, str]]) -> set[str]:
+    """The most items that can stay where they are (longest increasing subsequence)."""
+    tails: list[int] = []
+    tail_at: list[int] = []
+    before: list[int] = []
+    for index, (place, _) in enumerate(places):
+        length = bisect_left(tails, place)
+        before.append(tail_at[length - 1] if length else -1)
+        if length == len(tails):
+            tails.append(place)
+            tail_at.append(index)
+        else:
+            tails[length], tail_at[length] = place, index
+    chosen: set[str] = set()
+    index = tail_at[-1] if tail_at else -1
+    while index >= 0:
+        chosen.add(places[index][1])
+        index = before[index]
+    return chosen
+
+
+def _text_changed(old: llm.ChatItem, new: llm.ChatItem) -> bool:
+    if old.type != "message" or new.type != "message" or not old.content:
+        return False
+    return old.text_content != new.text_content
+
+
+# --- the mirror ---------------------------------------------------------------------------------
+
+
+class Mirror:
+    """The default conversation as the server has it, in the framework's items.
+
+    It lives through a reconnect, because the items are then told to the new connection.
+    """
+
+    def __init__(self) -> None:
+        self._items: dict[str, llm.ChatItem] = {}
+        # Invariant: the keys of _items, each once, in the order of the conversation.
+        self._order: list[str] = []
+        # Created here with "root": a null predecessor means first for these, unknown for others.
+        self.first: set[str] = set()
+
+    def __contains__(self, item_id: str) -> bool:
+        return item_id in self._items
+
+    @property
+    def items(self) -> list[llm.ChatItem]:
+        return [self._items[key] for key in self._order]
+
+    def get(self, item_id: str | None) -> llm.ChatItem | None:
+        return self._items.get(item_id) if item_id else None
+
+    def message(self, item_id: str | None) -> llm.ChatMessage | None:
+        item = self.get(item_id)
+        return item if isinstance(item, llm.ChatMessage) else None
+
+    def add(self, item: llm.ChatItem, previous_item_id: str | None) -> str | None:
+        """Insert; returns the id of the item that it stands after, None for the first one.
+
+        A predecessor that is not known here, as after a deletion, means the end.
+        """
+        key = item.id
+        if key in self._items:
+            place = self._order.index(key)
+        else:
+            if not self._order or (previous_item_id is None and key in self.first):
+                place = 0
+            elif previous_item_id is None or previous_item_id == self._order[-1]:
+                place = len(self._order)
+            elif previous_item_id in self._items:
+                place = self._order.index(previous_item_id) + 1
+            else:
+                place = len(self._order)
+            self._order.insert(place, key)
+            self._items[key] = item
+        self.first.discard(key)
+        return self._order[place - 1] if place else None
+
+    def remove(self, item_id: str) -> None:
+        if self._items.pop(item_id, None) is not None:
+            self._order.remove(item_id)
+
+    def keep(self, item_ids: Iterable[str]) -> None:
+        """Forget all but these."""
+        kept = set(item_ids)
+        self._order = [key for key in self._order if key in kept]
+        self._items = {key: self._items[key] for key in self._order}
+
+    def replay(self) -> list[dict[str, Any]]:
+        """The items for a new connection; what cannot be put into words is forgotten.
+
+        Out-of-band items were never here. A function call may still wait for its output; an
+        output whose call is gone would be refused (P-225).
+        """
+        calls = {item.call_id for item in self.items if item.type == "function_call"}
+        told: dict[str, dict[str, Any]] = {}
+        for item in self.items:
+            if item.type == "function_call_output" and item.call_id not in calls:
+                continue
+            wire = to_wire(item)
+            if wire is not None:
+                told[item.id] = wire
+        self.keep(told)
+        return list(told.values())
+
+
+# --- items --------------------------------------------------------------------------------------
+
+
+def to_wire(item: llm.ChatItem) -> dict[str, Any] | None:
+    """An item as a client may create it; None for one that has no place on the server.
+
+    Raises:
+        ValueError: an image cannot be read.
+    """
+    if item.type == "function_call":
+        return {
+            "id": item.id,
+            "type": "function_call",
+            "call_id": _call_id(item.call_id),
+            "name": item.name,
+            "arguments": item.arguments,
+        }
+    if item.type == "function_call_output":
+        return {
+            "id": item.id,
+            "type": "function_call_output",
+            "call_id": _call_id(item.call_id),
+            "output": item.output,
+        }
+    if item.type == "message":
+        role = "system" if item.role == "developer" else item.role
+        parts = [_part(part, role) for part in item.content]
+        content = [part for part in parts if part is not None]
+        if content:
+            return {"id": item.id, "type": "message", "role": role, "content": content}
+    return None
+
+
+def _part(part: Any, role: str) -> dict[str, Any] | None:
+    if isinstance(part, llm.ImageContent):
+        return _image(part) if role == "user" else None
+    if isinstance(part, llm.AudioContent):
+        if role != "user":
+            return {"type": "output_text", "text": part.transcript} if part.transcript else None
+        audio = base64.b64encode(to_pcm(part.frame)).decode()
+        spoken = {"type": "input_audio", "audio": audio}
+        return {**spoken, "transcript": part.transcript} if part.transcript else spoken
+    if isinstance(part, str) or hasattr(part, "render"):  # the framework's Instructions
+        kind = "output_text" if role == "assistant" else "input_text"
+        return {"type": kind, "text": str(part)}
+    return None
+
+
+def _image(image: llm.ImageContent) -> dict[str, Any] | None:
+    serialized = llm.utils.serialize_image(image)
+    if serialized.data_bytes is None:
+        logger.warning("an image at an external address was left out: the API takes data only")
+        return None
+    data = base64.b64encode(serialized.data_bytes).decode()
+    part = {"type": "input_image", "image_url": f"data:{serialized.mime_type};base64,{data}"}
+    # "auto" is the server's default.
+    detail = serialized.inference_detail
+    return part if detail == "auto" else {**part, "detail": detail}
+
+
+def _call_id(call_id: str) -> str:
+    """P-214. Long ids come from other providers; a call and its output get the same short one."""
+    if len(call_id) <= _CALL_ID_LIMIT:
+        return call_id
+    return hashlib.sha256(call_id.encode()).hexdigest()[:_CALL_ID_LIMIT]
+
+
+def from_wire(item: Item) -> llm.ChatItem | None:
+    """The server's item as the framework has it, without audio; None for a kind it has not."""
+    if not item.id:
+        return None
+    if item.type == "function_call":
+        return llm.FunctionCall(
+            id=item.id,
+            call_id=item.call_id or item.id,
+            name=item.name or "",
+            arguments=item.arguments or "",
+        )
+    if item.type == "function_call_output":
+        return llm.FunctionCallOutput(
+            id=item.id, call_id=item.call_id or item.id, output=item.output or "", is_error=False
+        )
+    if item.type != "message" or item.role not in ("user", "assistant", "system"):
+        return None
+    content: list[llm.ChatContent] = []
+    for part in item.content or ():
+        if part.image_url:
+            content.append(llm.ImageContent(image=part.image_url))
+        elif words := part.text or part.transcript:
+            content.append(words)
+    return llm.ChatMessage(id=item.id, role=item.role, content=content)  # type: ignore[arg-type]
