@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where to leave a WAV of each response, and the trace (default: a new folder)",
     )
     parser.add_argument(
-        "--fast", action="store_true", help="play it ten times as fast (embedded server only)"
+        "--fast", action="store_true", help="play it ten times as fast, as tests do"
     )
     parser.add_argument(
         "--plain", action="store_true", help="print text; no live view (also with NO_COLOR)"
@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
             url=args.url,
             model=args.model,
             profile_name=args.profile,
-            speed=_HURRY if args.fast and args.url is None else 1.0,
+            speed=_HURRY if args.fast else 1.0,
         )
     )
 

@@ -1,0 +1,106 @@
+"""`antiphon serve`, as a process, with real clients."""
+
+import asyncio
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+import antiphon
+from tests.helpers.command import COMMAND, environment
+from tests.helpers.command import antiphon as run_antiphon
+
+__all__: list[str] = []
+
+SECONDS = 20
+
+
+@asynccontextmanager
+async def serving(*arguments: str) -> AsyncIterator[str]:
+    """The server's address; Ctrl-C ends it, and it must end well."""
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        "serve",
+        "--port",
+        "0",
+        *arguments,
+        env=environment(),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(SECONDS):
+        try:
+            first = (await process.stdout.readline()).decode()
+            found = re.search(r"ws://\S+", first)
+            assert found is not None, first
+            yield found[0]
+        finally:
+            process.send_signal(signal.SIGINT)
+            out, err = await process.communicate()
+    assert err.decode() == ""
+    assert process.returncode == 0
+    assert out.decode().endswith("stopped\n")
+
+
+async def test_a_client_gets_what_the_script_says(tmp_path: Path) -> None:
+    script = tmp_path / "script.toml"
+    script.write_text('[[answer]]\nsay = "as written"\n')
+    async with (
+        serving("--script", str(script), "--pace", "instant") as url,
+        antiphon.connect(url=url) as session,
+    ):
+        assert await session.create_response(output_modalities=["text"]).text() == "as written"
+
+
+async def test_knobs_and_profile_are_those_given() -> None:
+    arguments = ("--profile", "openai-2025-06-03", "--set", "voice=cedar", "--seed", "7")
+    async with serving(*arguments) as url, antiphon.connect(url=url) as session:
+        assert session.config["audio"]["output"]["voice"] == "cedar"
+        assert session.config["model"] == "gpt-realtime"  # named by the client
+
+
+async def test_only_the_given_key_is_let_in() -> None:
+    async with serving("--api-key", "right") as url:
+        with pytest.raises(antiphon.ConnectError):
+            async with antiphon.connect(url=url, api_key="wrong"):
+                pass
+        async with antiphon.connect(url=url, api_key="right") as session:
+            assert session.config["model"] == "gpt-realtime"
+
+
+async def test_stopping_closes_connected_clients() -> None:
+    async with serving() as url:
+        session = await antiphon.connect(url=url, reconnect=antiphon.ReconnectPolicy(attempts=0))
+    async with asyncio.timeout(SECONDS):
+        closed = await session.closed
+    assert closed.code == 1001
+
+
+def test_a_port_that_is_taken_is_told_with_a_way_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run_antiphon("serve", "--port", str(port))
+    assert done.returncode == 1
+    assert f"cannot listen on 127.0.0.1 port {port}" in done.stderr
+    assert "--port 0" in done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    piped = subprocess.run(
+        f"{sys.executable} -m antiphon serve --knobs | head -1",
+        shell=True,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert piped.stdout.startswith("cancel_no_id_scope=")
+    assert piped.stderr == ""

@@ -1,0 +1,75 @@
+"""Every example runs, against the emulator, and prints what it promises."""
+
+import asyncio
+import sys
+import wave
+from pathlib import Path
+
+import pytest
+
+from antiphon.emulator import EmulatorServer, speech
+from tests.helpers.command import environment
+
+__all__: list[str] = []
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+SECONDS = 30
+
+
+async def run(example: str, *arguments: str) -> str:
+    """What it prints."""
+    async with EmulatorServer() as server:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(EXAMPLES / example), *arguments),
+            env=environment(OPENAI_BASE_URL=server.http_url, OPENAI_API_KEY="not-a-key"),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        async with asyncio.timeout(SECONDS):
+            out, _ = await process.communicate()
+    assert process.returncode == 0, out.decode()
+    return out.decode()
+
+
+async def test_hello_prints_the_reply() -> None:
+    assert await run("hello.py", "Count to three.") == "One, two, three.\n(completed)\n"
+
+
+async def test_out_of_band_keeps_the_answers_apart() -> None:
+    out = await run("out_of_band.py")
+    assert out.startswith("reply: I am sorry. It comes on Tuesday. (2.")
+    assert out.endswith("mood: yes\ntopic: A late delivery\nitems in the conversation: 2\n")
+
+
+async def test_interrupt_stops_what_it_means_and_goes_on() -> None:
+    assert await run("interrupt.py") == (
+        "reply (default): cancelled (client_cancelled)\n"
+        "summary (out_of_band): cancelled (client_cancelled)\n"
+        "audit: completed\n"
+        "next: What else can I do for you?\n"
+    )
+
+
+@pytest.mark.parametrize("rate", [24_000, 48_000])
+async def test_spoken_turn_keeps_the_answer(tmp_path: Path, rate: int) -> None:
+    question, answer = tmp_path / "question.wav", tmp_path / "answer.wav"
+    voice = speech.user_voice(600)
+    if rate == 48_000:
+        voice = b"".join(voice[at : at + 2] * 2 for at in range(0, len(voice), 2))
+    with wave.open(str(question), "wb") as file:
+        file.setparams((1, 2, rate, 0, "NONE", ""))
+        file.writeframes(voice)
+    out = await run("spoken_turn.py", str(question), str(answer))
+    assert "turn: speech_started\nturn: speech_stopped\nturn: committed\n" in out
+    with wave.open(str(answer)) as file:
+        (span,) = speech.spans(file.readframes(file.getnframes()))
+    assert span.start_ms == 0 and span.end_ms > 500
+
+
+def test_every_example_is_run_by_some_test() -> None:
+    here = "".join(path.read_text() for path in Path(__file__).parent.glob("*.py"))
+    elsewhere = "".join(
+        path.read_text() for path in (EXAMPLES.parent / "tests" / "livekit").glob("*.py")
+    )
+    missing = [p.name for p in EXAMPLES.glob("*.py") if p.name not in here + elsewhere]
+    assert missing == []
