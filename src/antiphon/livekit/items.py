@@ -7,7 +7,7 @@ from typing import Any
 
 from livekit.agents import llm
 
-import antiphon
+from antiphon import ConnectionClosed, PendingRequest, RequestError, RequestTimeout, Session
 from antiphon.livekit.chat_ctx import ROOT, Create, Delete, Mirror, diff, to_wire
 from antiphon.livekit.compat import realtime_error
 
@@ -26,7 +26,7 @@ _RESENDS = 3
 class ItemSync:
     """Creates and deletes items. One list at a time; each request gets its own answer."""
 
-    def __init__(self, client: antiphon.Session, mirror: Mirror) -> None:
+    def __init__(self, client: Session, mirror: Mirror) -> None:
         self._client = client
         self._mirror = mirror
         self._lock = asyncio.Lock()
@@ -53,16 +53,16 @@ class ItemSync:
                 code=first.code,
             )
 
-    def issue(self, steps: Sequence[Step]) -> list[antiphon.PendingRequest[Any]]:
+    def issue(self, steps: Sequence[Step]) -> list[PendingRequest[Any]]:
         """Send these without waiting."""
         return [self._send(step) for step in self._sendable(steps)]
 
-    async def _carry_out(self, steps: Sequence[Step]) -> list[antiphon.RequestError]:
+    async def _carry_out(self, steps: Sequence[Step]) -> list[RequestError]:
         """All at once, in order; then once more what only its predecessor's refusal spoiled."""
         sent = [(step, self._send(step)) for step in steps]
         answers = [(step, await self._answer(step, request)) for step, request in sent]
         missing: dict[str, str] = {}
-        refused: list[antiphon.RequestError] = []
+        refused: list[RequestError] = []
         for step, error in answers:
             if error is None:
                 continue
@@ -79,21 +79,19 @@ class ItemSync:
                 refused.append(error)
         return refused
 
-    async def _answer(
-        self, step: Step, request: antiphon.PendingRequest[Any]
-    ) -> antiphon.RequestError | None:
+    async def _answer(self, step: Step, request: PendingRequest[Any]) -> RequestError | None:
         """None when the server did it. A request that was lost with its connection goes again."""
         for _ in range(_RESENDS):
             try:
                 await request
-            except antiphon.RequestError as refused:
+            except RequestError as refused:
                 if refused.code not in _AS_WANTED:
                     return refused
                 if isinstance(step, Delete):
                     self._mirror.remove(step.item_id)
-            except antiphon.RequestTimeout as late:
+            except RequestTimeout as late:
                 raise realtime_error(str(late)) from late
-            except antiphon.ConnectionClosed:
+            except ConnectionClosed:
                 # Raises when the session has ended; else it is held for the next connection,
                 # behind the replay.
                 request = self._send(step)
@@ -101,7 +99,7 @@ class ItemSync:
             return None
         raise realtime_error("the connection was lost again and again")
 
-    def _send(self, step: Step) -> antiphon.PendingRequest[Any]:
+    def _send(self, step: Step) -> PendingRequest[Any]:
         try:
             if isinstance(step, Delete):
                 return self._client.delete_item(step.item_id)
@@ -110,7 +108,7 @@ class ItemSync:
             item = to_wire(step.item)
             assert item is not None, "only what can be sent gets here"
             return self._client.create_item(item, previous_item_id=step.previous_item_id)
-        except antiphon.ConnectionClosed as closed:
+        except ConnectionClosed as closed:
             raise realtime_error("realtime session closed") from closed
 
     def _sendable(self, steps: Sequence[Step]) -> list[Step]:

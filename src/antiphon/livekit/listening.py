@@ -9,7 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from livekit.agents import APIConnectionError, APIError, llm
 
-import antiphon
+from antiphon import (
+    ConnectError,
+    ConnectionClosed,
+    ErrorInfo,
+    FunctionCall,
+    Lane,
+    Outcome,
+    OutcomeKind,
+    Report,
+    ReportKind,
+    RequestError,
+    RequestTimeout,
+    ResponseHandle,
+    Session,
+)
 from antiphon.livekit.chat_ctx import Mirror, from_wire
 from antiphon.livekit.compat import known, realtime_error
 from antiphon.livekit.generation import Generation
@@ -40,9 +54,7 @@ FATAL_CODES = frozenset(
 )
 """P-92: with these every response fails, so a new connection would only fail again."""
 
-_NO_RESPONSE = frozenset(
-    {antiphon.OutcomeKind.LOST, antiphon.OutcomeKind.REJECTED, antiphon.OutcomeKind.TIMED_OUT}
-)
+_NO_RESPONSE = frozenset({OutcomeKind.LOST, OutcomeKind.REJECTED, OutcomeKind.TIMED_OUT})
 
 
 class Listening:
@@ -52,16 +64,14 @@ class Listening:
     `_waiting` as long as nobody has answered its future.
     """
 
-    def __init__(
-        self, session: "RealtimeSession", client: antiphon.Session, mirror: Mirror
-    ) -> None:
+    def __init__(self, session: "RealtimeSession", client: Session, mirror: Mirror) -> None:
         self._session = session
         self._client = client
         self._mirror = mirror
         self._model = session.model
-        self._generations: dict[antiphon.ResponseHandle, Generation] = {}
-        self._watches: dict[antiphon.ResponseHandle, Stopwatch] = {}
-        self._waiting: dict[antiphon.ResponseHandle, Created] = {}
+        self._generations: dict[ResponseHandle, Generation] = {}
+        self._watches: dict[ResponseHandle, Stopwatch] = {}
+        self._waiting: dict[ResponseHandle, Created] = {}
         # Messages whose words are known better than from what was generated: as they were heard.
         self._fixed: set[str] = set()
         self._speech_began: dict[str, float] = {}
@@ -107,9 +117,7 @@ class Listening:
 
     # --- responses ------------------------------------------------------------------------------
 
-    def expect(
-        self, handle: antiphon.ResponseHandle, waiting: Created, *, audio_output: bool
-    ) -> None:
+    def expect(self, handle: ResponseHandle, waiting: Created, *, audio_output: bool) -> None:
         """`waiting` is to learn of this response, which the framework asked for."""
         self._generations[handle] = Generation(
             handle, audio_output=audio_output, user_initiated=True
@@ -124,7 +132,7 @@ class Listening:
 
         waiting.add_done_callback(settled)
 
-    def _on_opened(self, handle: antiphon.ResponseHandle) -> None:
+    def _on_opened(self, handle: ResponseHandle) -> None:
         generation = self._generations.get(handle)
         if generation is None:
             if not handle.from_server:
@@ -149,17 +157,17 @@ class Listening:
             waiting.set_result(event)
         self._session.emit("generation_created", event)
 
-    def _on_ended(self, handle: antiphon.ResponseHandle) -> None:
+    def _on_ended(self, handle: ResponseHandle) -> None:
         generation = self._generations.get(handle)
         if generation is not None:
             generation.end()
 
-    def _on_function_call(self, call: antiphon.FunctionCall) -> None:
+    def _on_function_call(self, call: FunctionCall) -> None:
         for handle, generation in self._generations.items():
             if handle.id == call.response_id:
                 generation.call(call)
 
-    def _on_done(self, handle: antiphon.ResponseHandle) -> None:
+    def _on_done(self, handle: ResponseHandle) -> None:
         outcome = handle.outcome
         assert outcome is not None, "done means that there is an outcome"
         generation = self._generations.pop(handle, None)
@@ -175,15 +183,15 @@ class Listening:
                 "metrics_collected",
                 response_metrics(handle, watch, **self._names()),
             )
-        if outcome.kind is antiphon.OutcomeKind.FAILED:
+        if outcome.kind is OutcomeKind.FAILED:
             self._fail_or_tell(
                 f"response failed: {_kind_of(outcome.error) or 'unknown error'}", outcome.error
             )
-        elif outcome.kind is antiphon.OutcomeKind.REJECTED:
+        elif outcome.kind is OutcomeKind.REJECTED:
             self._tell(_api_error("the server refused a response", outcome.error))
 
-    def _remember_words(self, handle: antiphon.ResponseHandle, generation: Generation) -> None:
-        if handle.lane is antiphon.Lane.OUT_OF_BAND:
+    def _remember_words(self, handle: ResponseHandle, generation: Generation) -> None:
+        if handle.lane is Lane.OUT_OF_BAND:
             return
         for item_id, words in generation.words.items():
             message = self._mirror.message(item_id)
@@ -307,14 +315,14 @@ class Listening:
         async def look() -> None:
             try:
                 await request
-            except antiphon.RequestError as refused:
+            except RequestError as refused:
                 if on_refusal is not None:
                     on_refusal()
                 if refused.code not in expected:
                     self._tell(APIError(str(refused), body=refused, retryable=True))
-            except antiphon.RequestTimeout as late:
+            except RequestTimeout as late:
                 logger.warning("%s", late)
-            except antiphon.ConnectionClosed:
+            except ConnectionClosed:
                 pass
 
         self._spawn(look())
@@ -323,13 +331,13 @@ class Listening:
         if _is_fatal(event.error):
             self._fail(_api_error("the server returned an error", event.error, fatal=True))
 
-    def _on_report(self, report: antiphon.Report) -> None:
-        if report.kind is antiphon.ReportKind.ERROR:
+    def _on_report(self, report: Report) -> None:
+        if report.kind is ReportKind.ERROR:
             self._tell(_api_error(report.detail, report.error))
-        elif report.kind is not antiphon.ReportKind.ABSORBED:
+        elif report.kind is not ReportKind.ABSORBED:
             logger.debug("%s: %s", report.kind, report.detail)
 
-    def _fail_or_tell(self, message: str, error: antiphon.ErrorInfo | None) -> None:
+    def _fail_or_tell(self, message: str, error: ErrorInfo | None) -> None:
         if _is_fatal(error):
             self._fail(_api_error(message, error, fatal=True))
         else:
@@ -362,25 +370,25 @@ class Listening:
     def connected_in(self, seconds: float) -> None:
         self._session.emit("metrics_collected", connection_metrics(seconds, **self._names()))
 
-    def _on_connected(self, _: antiphon.Session) -> None:
+    def _on_connected(self, _: Session) -> None:
         self._attempts_left = self._retries
 
-    def _on_connect_failed(self, failed: antiphon.ConnectError) -> None:
+    def _on_connect_failed(self, failed: ConnectError) -> None:
         self._attempts_left -= 1
         if failed.retryable and self._attempts_left > 0:
             self._tell(APIConnectionError(str(failed)))
 
-    def _on_disconnected(self, closed: antiphon.ConnectionClosed) -> None:
+    def _on_disconnected(self, closed: ConnectionClosed) -> None:
         self._attempts_left = self._retries
         self._forget_turns()
         self._tell(APIConnectionError(str(closed)))
 
-    def _on_reconnected(self, _: antiphon.Session) -> None:
+    def _on_reconnected(self, _: Session) -> None:
         self._attempts_left = self._retries
         self._forget_turns()
         self._session.emit("session_reconnected", llm.RealtimeSessionReconnectedEvent())
 
-    def _on_closed(self, closed: antiphon.ConnectionClosed) -> None:
+    def _on_closed(self, closed: ConnectionClosed) -> None:
         self.over = True
         cause = closed.__cause__
         self._fail(APIConnectionError(str(cause or closed), retryable=False))
@@ -409,30 +417,30 @@ class Listening:
         task.add_done_callback(self._tasks.discard)
 
 
-def _not_created(outcome: antiphon.Outcome) -> llm.RealtimeError:
+def _not_created(outcome: Outcome) -> llm.RealtimeError:
     error = outcome.error
     match outcome.kind:
-        case antiphon.OutcomeKind.TIMED_OUT:
+        case OutcomeKind.TIMED_OUT:
             return realtime_error("generate_reply timed out.")
-        case antiphon.OutcomeKind.LOST:
+        case OutcomeKind.LOST:
             return realtime_error("pending response discarded due to session reconnection")
-        case antiphon.OutcomeKind.CANCELLED:
+        case OutcomeKind.CANCELLED:
             return realtime_error("interrupted before the server had created the response")
         case _:
             said = (error.message if error is not None else None) or f"response {outcome}"
             return realtime_error(said, code=(error.code or None) if error is not None else None)
 
 
-def _api_error(message: str, error: antiphon.ErrorInfo | None, *, fatal: bool = False) -> APIError:
+def _api_error(message: str, error: ErrorInfo | None, *, fatal: bool = False) -> APIError:
     said = error.message if error is not None else None
     return APIError(f"{message}: {said}" if said else message, body=error, retryable=not fatal)
 
 
-def _kind_of(error: antiphon.ErrorInfo | None) -> str | None:
+def _kind_of(error: ErrorInfo | None) -> str | None:
     return (error.code or error.type or None) if error is not None else None
 
 
-def _is_fatal(error: antiphon.ErrorInfo | None) -> bool:
+def _is_fatal(error: ErrorInfo | None) -> bool:
     return error is not None and bool({error.code, error.type} & FATAL_CODES)
 
 

@@ -17,7 +17,19 @@ from livekit.agents import llm
 from livekit.agents.types import NOT_GIVEN, NotGivenOr
 from livekit.agents.utils import is_given
 
-import antiphon
+from antiphon import (
+    ConnectionClosed,
+    Connector,
+    Item,
+    PendingReceipt,
+    PicowsConnector,
+    ReconnectPolicy,
+    RequestError,
+    Session,
+    Snapshot,
+    StreamOverflow,
+    connect,
+)
 from antiphon.livekit.audio import LiveKitResponse, Microphone
 from antiphon.livekit.chat_ctx import Mirror, diff, to_wire
 from antiphon.livekit.compat import realtime_error
@@ -91,21 +103,21 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
         self._items = ItemSync(self._client, self._mirror)
         self._watch(self._client.update(self._config()))
 
-    def _connect(self) -> antiphon.Session:
+    def _connect(self) -> Session:
         options = self._model.options
         retry = options.conn_options
-        connector: antiphon.Connector
+        connector: Connector
         if self._model.http_session is not None:
             connector = AiohttpConnector(self._model.http_session)
         else:
-            connector = antiphon.PicowsConnector(handshake_timeout=retry.timeout)
+            connector = PicowsConnector(handshake_timeout=retry.timeout)
         oldest = options.max_session_duration
-        return antiphon.connect(
+        return connect(
             url=options.url,
             headers=options.headers,
             dialect="beta" if options.beta else "ga",
             max_in_flight=options.max_in_flight,
-            reconnect=antiphon.ReconnectPolicy(
+            reconnect=ReconnectPolicy(
                 attempts=retry.max_retry,
                 first_delay=retry.retry_interval,
                 max_delay=retry.retry_interval,
@@ -128,10 +140,10 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
             whole["tools"] = self._wire_tools
         return whole
 
-    def _replay(self, snapshot: antiphon.Snapshot) -> antiphon.Snapshot:
+    def _replay(self, snapshot: Snapshot) -> Snapshot:
         """For a new connection: the framework's items, which know what was heard of them."""
-        items = [msgspec.convert(item, antiphon.Item) for item in self._mirror.replay()]
-        return antiphon.Snapshot(session=self._config(), items=tuple(items))
+        items = [msgspec.convert(item, Item) for item in self._mirror.replay()]
+        return Snapshot(session=self._config(), items=tuple(items))
 
     # --- what is known --------------------------------------------------------------------------
 
@@ -163,7 +175,7 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
         return bool(self._client.in_flight)
 
     @property
-    def client(self) -> antiphon.Session:
+    def client(self) -> Session:
         """antiphon's own session, for what the framework has no name for."""
         return self._client
 
@@ -217,7 +229,7 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
                 purpose=purpose,
                 interruptible=interruptible,
             )
-        except antiphon.ConnectionClosed:
+        except ConnectionClosed:
             waiting.set_exception(realtime_error("realtime session closed"))
             return waiting
         modalities = output_modalities or self._model.options.modalities
@@ -268,7 +280,7 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
 
     def interrupt(  # type: ignore[override]  # the framework does not look at what it returns
         self, scope: Literal["all", "default", "out_of_band"] = "all"
-    ) -> antiphon.PendingReceipt:
+    ) -> PendingReceipt:
         """Stop what is in flight, each response by its own id; with nothing in flight, nothing.
 
         It has taken effect when this returns. Awaiting the result tells, within a bounded time,
@@ -330,7 +342,7 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
 
         try:
             self._watch(self._client.update(part), on_refusal=refused)
-        except antiphon.ConnectionClosed:
+        except ConnectionClosed:
             pass
 
     def _follow(self, settings: Mapping[str, Any]) -> None:
@@ -368,11 +380,11 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
         try:
             async with asyncio.timeout(_ACK_TIMEOUT):
                 await self._client.update(part)
-        except antiphon.RequestError as refused:
+        except RequestError as refused:
             raise realtime_error(str(refused), code=refused.code) from refused
         except TimeoutError:
             logger.warning("the server did not confirm %s in time", ", ".join(part))
-        except antiphon.ConnectionClosed as closed:
+        except ConnectionClosed as closed:
             if self._listening.over:
                 raise realtime_error("realtime session closed") from closed
             # A new connection is told the whole configuration, this part included.
@@ -422,7 +434,7 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
                     message.content = [heard]
             else:
                 self._watch(self._client.delete_item(message_id))
-        except antiphon.ConnectionClosed:
+        except ConnectionClosed:
             pass
 
     # --- input ----------------------------------------------------------------------------------
@@ -435,9 +447,9 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
     def _append(self, piece: bytes) -> None:
         try:
             self._client.append_audio(piece)
-        except antiphon.ConnectionClosed:
+        except ConnectionClosed:
             pass
-        except antiphon.StreamOverflow:
+        except StreamOverflow:
             # Late audio is worth nothing; the counter tells that it happened.
             self._client.counters["audio_pieces_dropped_overflow"] += 1
 
@@ -448,7 +460,7 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
         if item is not None:
             try:
                 self._watch(self._client.create_item(item))
-            except antiphon.ConnectionClosed:
+            except ConnectionClosed:
                 pass
 
     def commit_audio(self) -> None:
@@ -462,14 +474,14 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
                 self._watch(
                     self._client.commit_audio(), expected=_COMMIT_RACE if detects else frozenset()
                 )
-            except antiphon.ConnectionClosed:
+            except ConnectionClosed:
                 pass
 
     def clear_audio(self) -> None:
         self._microphone.clear()
         try:
             self._watch(self._client.clear_audio())
-        except antiphon.ConnectionClosed:
+        except ConnectionClosed:
             pass
 
     def send_event(self, event: Any) -> None:
@@ -478,7 +490,7 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
             event = event.model_dump(by_alias=True, exclude_unset=True)
         try:
             self._client.send_raw(event)
-        except antiphon.ConnectionClosed:
+        except ConnectionClosed:
             pass
 
     # --- raw hooks ------------------------------------------------------------------------------
