@@ -161,7 +161,9 @@ class Engine:
     def received_of(self, kind: str) -> list[Json]:
         """The client's events of one type, oldest first."""
         return [
-            event for event in self.received if isinstance(event, dict) and event["type"] == kind
+            event
+            for event in self.received
+            if isinstance(event, dict) and event.get("type") == kind
         ]
 
     @property

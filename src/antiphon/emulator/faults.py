@@ -65,6 +65,7 @@ class Rule:
         at_s: seconds after the connection, for a rule of time.
         seconds: how long, for delays and stalls.
         until: for `hold`: the type of event that it is held until.
+        same_response: for `hold`: that event must not be of another response.
         change: for `change`: makes the event that is sent instead.
         frame: for `replace_frame`: makes the bytes that are sent instead.
         extra: for `send`: the event.
@@ -79,6 +80,7 @@ class Rule:
     at_s: float = 0.0
     seconds: float = 0.0
     until: str = ""
+    same_response: bool = True
     change: Callable[[Json], Json] | None = None
     frame: Callable[[bytes], bytes] | None = None
     extra: Json | None = None
@@ -125,12 +127,14 @@ class On(After):
         """Send it twice."""
         return replace(self.rule, act=Act.DUPLICATE)
 
-    def hold(self, *, until: str) -> Rule:
-        """Send it right after the next event of type `until` (of its own response, if it has one).
+    def hold(self, *, until: str, same_response: bool = True) -> Rule:
+        """Send it late: right after the next event of type `until`.
 
-        If that event never comes, neither does this one.
+        Args:
+            until: that event's type. If it never comes, neither does this one.
+            same_response: events of other responses do not count; those of no response do.
         """
-        return replace(self.rule, act=Act.HOLD, until=until)
+        return replace(self.rule, act=Act.HOLD, until=until, same_response=same_response)
 
     def change(self, to: Callable[[Json], Json]) -> Rule:
         """Send what the function makes of it."""

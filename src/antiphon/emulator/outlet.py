@@ -45,7 +45,7 @@ class FrameOutlet:
         self._queue: deque[tuple[float, ServerEffect]] = deque()
         self._open_at = 0.0
         self._seen: dict[int, int] = {}
-        self._held: dict[tuple[str, str | None], list[Json]] = {}
+        self._held: dict[str, list[tuple[str | None, Json]]] = {}
         self._encode = msgspec.json.Encoder().encode
         self.cut = False
 
@@ -129,8 +129,8 @@ class FrameOutlet:
                 self._put(event)
                 self._put(event)
             case Act.HOLD:
-                key = (rule.until, response_id_of(event))
-                self._held.setdefault(key, []).append(event)
+                owner = response_id_of(event) if rule.same_response else None
+                self._held.setdefault(rule.until, []).append((owner, event))
             case Act.CHANGE if rule.change is not None:
                 self._put(rule.change(event))
             case Act.REPLACE_FRAME if rule.frame is not None:
@@ -184,9 +184,15 @@ class FrameOutlet:
         return chance.only == "*" or fnmatchcase(event["type"], chance.only)
 
     def _let_go(self, event: Json) -> None:
-        if not self._held:
+        held = self._held.pop(event["type"], None)
+        if held is None:
             return
-        kind = event["type"]
-        for key in dict.fromkeys(((kind, response_id_of(event)), (kind, None))):
-            for held in self._held.pop(key, ()):
-                self._put(held)
+        cause = response_id_of(event)
+        kept: list[tuple[str | None, Json]] = []
+        for owner, late in held:
+            if cause is None or owner in (None, cause):
+                self._put(late)
+            else:
+                kept.append((owner, late))
+        if kept:
+            self._held[event["type"]] = kept

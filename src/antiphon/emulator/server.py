@@ -140,17 +140,23 @@ class EmulatorServer:
         await self._all_gone()
         await server.wait_closed()
 
+    async def wait_idle(self, timeout_s: float = 5.0) -> None:
+        """Return when no connection is open.
+
+        Raises:
+            TimeoutError: after `timeout_s` seconds there still is one.
+        """
+        async with asyncio.timeout(timeout_s):
+            while self._connections:
+                await next(iter(self._connections)).gone.wait()
+
     async def _all_gone(self) -> None:
-        deadline = time.monotonic() + CLOSE_GRACE_S
-        while self._connections and time.monotonic() < deadline:
-            waits = [one.gone.wait() for one in self._connections]
-            try:
-                await asyncio.wait_for(asyncio.gather(*waits), CLOSE_GRACE_S)
-            except TimeoutError:
-                break
-        for connection in list(self._connections):
-            connection.cut()
-        await asyncio.sleep(0)
+        try:
+            await self.wait_idle(CLOSE_GRACE_S)
+        except TimeoutError:
+            for connection in list(self._connections):
+                connection.cut()
+            await self.wait_idle(CLOSE_GRACE_S)
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -93,6 +93,14 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._thread_done)
         return future
 
+    async def shutdown_default_executor(self, *args: Any, **kwargs: Any) -> None:
+        """As in asyncio: waits for a thread that joins the others."""
+        self._threads += 1
+        try:
+            await super().shutdown_default_executor(*args, **kwargs)
+        finally:
+            self._threads -= 1
+
     def _thread_done(self, future: "asyncio.Future[Any]") -> None:
         self._threads -= 1
 
