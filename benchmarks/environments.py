@@ -7,7 +7,7 @@ import sys
 import venv
 from pathlib import Path
 
-__all__ = ["CACHE", "REQUIREMENTS", "python", "versions"]
+__all__ = ["CACHE", "REQUIREMENTS", "SHOWN", "python", "versions"]
 
 CACHE = Path(__file__).parent / ".cache"
 
@@ -20,6 +20,15 @@ REQUIREMENTS = {
     "openai": ["openai[realtime]==3.54.0", "uvloop==0.23.0"],
     "openai-agents": ["openai-agents[realtime]==0.24.0", "uvloop==0.23.0"],
     "pipecat": ["pipecat-ai[openai]==1.14.0", "uvloop==0.23.0"],
+}
+
+# What the page says of each.
+SHOWN = {
+    "bare": ["picows", "aiofastnet", "aiohttp", "websockets", "msgspec", "pybase64", "uvloop"],
+    "livekit": ["livekit-agents", "livekit-plugins-openai", "aiohttp"],
+    "openai": ["openai", "websockets"],
+    "openai-agents": ["openai-agents", "openai", "websockets"],
+    "pipecat": ["pipecat-ai", "websockets"],
 }
 
 
@@ -42,7 +51,8 @@ def python(name: str) -> Path:
 
 
 def versions(name: str) -> dict[str, str]:
-    """Return the installed distributions of environment `name`."""
+    """Return the versions installed in environment `name` of what is shown of it."""
     command = [str(python(name)), "-m", "pip", "list", "--format=json"]
     listing = subprocess.run(command, check=True, capture_output=True).stdout
-    return {row["name"]: row["version"] for row in json.loads(listing)}
+    found = {row["name"]: row["version"] for row in json.loads(listing)}
+    return {shown: found[shown] for shown in SHOWN[name] if shown in found}

@@ -347,13 +347,16 @@ int main(int argc, char **argv)
     uint64_t begin = now_ns();
     printf("{\"ready\": true}\n");
     fflush(stdout);
-    while (seen < expected && !stopped) {
+    while (seen < expected) {
         struct epoll_event ready[64];
-        int count = epoll_wait(poll, ready, 64, -1);
+        int count = epoll_wait(poll, ready, 64, stopped ? 500 : -1);
+        if (count == 0)
+            break; /* told that all was sent, and nothing more comes */
         for (int i = 0; i < count; i++) {
             struct connection *c = ready[i].data.ptr;
             if (!c) {
                 stopped = 1;
+                epoll_ctl(poll, EPOLL_CTL_DEL, 0, NULL);
                 continue;
             }
             ssize_t n = recv(c->fd, c->buffer + c->used, BUFFER - c->used, MSG_DONTWAIT);

@@ -200,7 +200,8 @@ class Server:
         connection.write(_event("session.created", session=session))
 
     def client_event(self, connection: Connection, payload: bytes, now: int) -> None:
-        if b"input_audio_buffer.append" in payload[:200]:
+        # Some clients name the type before the audio, some after it.
+        if b"input_audio_buffer.append" in payload[:100] + payload[-100:]:
             event = json.loads(payload)
             self.appends += 1
             self.audio_bytes += len(binascii.a2b_base64(event["audio"]))

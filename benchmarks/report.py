@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.environments import SHOWN
 from benchmarks.harness import RESULTS
 from benchmarks.plans import ROWS, SCENARIOS
 from benchmarks.plot import bars
@@ -224,16 +225,9 @@ def _goals(book: _Book) -> str:
 
 
 def _versions(book: _Book) -> str:
-    shown = {
-        "bare": ["picows", "aiofastnet", "aiohttp", "websockets", "msgspec", "pybase64", "uvloop"],
-        "livekit": ["livekit-agents", "livekit-plugins-openai", "aiohttp"],
-        "openai": ["openai", "websockets"],
-        "openai-agents": ["openai-agents", "openai", "websockets"],
-        "pipecat": ["pipecat-ai", "websockets"],
-    }
     found = book.results.get("versions", {})
     lines = []
-    for environment, names in shown.items():
+    for environment, names in SHOWN.items():
         versions = found.get(environment, {})
         listed = ", ".join(f"{name} {versions[name]}" for name in names if name in versions)
         if listed:

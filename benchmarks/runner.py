@@ -15,7 +15,7 @@ __all__ = ["CLIENT_CORE", "SERVER_CORE", "RunError", "run"]
 HERE = Path(__file__).parent
 _CORES = sorted(os.sched_getaffinity(0))
 CLIENT_CORE, SERVER_CORE = _CORES[0], _CORES[-1]
-_QUIET_S = 2.0  # all is sent and the client still waits: what is missing is lost
+_QUIET_S = 1.0  # all is sent, and the client still waits: it is told so
 
 
 class RunError(Exception):
@@ -102,14 +102,10 @@ def run(
             children.append(client)
             client.need(timeout_s)
             server.ask("go")
-            results: dict[str, Any] | None = None
-            sent: dict[str, Any] = {}
-            if plan["scenario"] in ("downlink", "interrupt"):
-                sent = server.need(timeout_s)
-                results = client.line(_QUIET_S)
-                if results is None:
-                    client.ask("stop")
+            sent = server.need(timeout_s)
+            results = client.line(_QUIET_S if sent["events"] else timeout_s)
             if results is None:
+                client.ask("stop")
                 results = client.need(timeout_s)
             server.ask("stop")
             answer = {**results, "sent": sent, "server": server.need(10)}

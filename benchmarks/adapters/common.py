@@ -154,23 +154,31 @@ async def _downlink(
 ) -> dict[str, Any]:
     before = usage()
     say(ready=True)
-    rounds: list[int] = []
+    rss: list[int] = []
     if plan.get("sample_rss"):
-        watcher = asyncio.ensure_future(_watch_memory(sink, rounds))
+        watcher = asyncio.ensure_future(_watch_memory(sink, rss, stop))
     else:
         watcher = None
     await _first(sink.finished.wait(), stop.wait())
-    cpu, wall = sink.usage or usage()
+    at_rest = usage()
+    while sink.usage is None:
+        # Told that all was sent: what is still on its way is late, what never comes is lost.
+        left = sink.left
+        await _first(sink.finished.wait(), within_s=0.5)
+        if sink.left == left:
+            break
+        at_rest = usage()
+    cpu, wall = sink.usage or at_rest
     if watcher is not None:
         await watcher
-    return {"cpu_s": cpu - before[0], "wall_s": wall - before[1], "rss_kib": rounds}
+    return {"cpu_s": cpu - before[0], "wall_s": wall - before[1], "rss_kib": rss}
 
 
-async def _watch_memory(sink: Sink, samples: list[int]) -> None:
+async def _watch_memory(sink: Sink, samples: list[int], stop: asyncio.Event) -> None:
     # RSS at each tenth of the way, and the CPU time used so far.
     step = max(1, sink.expected // 10)
     mark = step
-    while not sink.finished.is_set():
+    while not sink.finished.is_set() and not stop.is_set():
         done = sink.expected - sink.left
         if done >= mark:
             samples.append(rss_kib())

@@ -17,6 +17,7 @@ _tasks: set[Any] = set()
 def load() -> None:
     global rtc, realtime, aiohttp
     import aiohttp as aiohttp_module
+
     from livekit import rtc as rtc_module
 
     aiohttp, rtc = aiohttp_module, rtc_module
