@@ -12,7 +12,10 @@ VENV_READY := $(VENV)/.antiphon-venv
 RUN_READY  := $(VENV)/.antiphon-run
 DEV_READY  := $(VENV)/.antiphon-dev
 
-CHECKED := src tests docs $(wildcard examples)
+CHECKED := src tests docs tools $(wildcard examples)
+
+# Options of `antiphon demo`: make demo DEMO=--plain
+DEMO ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types unit interop coverage docs format clean check-python
@@ -21,7 +24,7 @@ help:  ## show this list
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-10s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(RUN_READY)  ## see responses run side by side and an interruption stop them (no key needed)
-	@$(BIN)/antiphon demo
+	@$(BIN)/antiphon demo $(DEMO)
 
 test: lint types unit  ## run every check: lint, types, architecture, tests
 

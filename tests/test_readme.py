@@ -4,15 +4,21 @@ In README.md every ``python`` and ``console`` block is run; in docs/ only one un
 ``<!-- run -->``. A block under ``<!-- not run: REASON -->`` is left alone.
 
 A python block runs in a process of its own, with top-level ``await`` allowed, against an emulator
-that the usual environment variables point to. Of a console block the lines that start with ``$``
-are run, in the repository; where output is shown it must be what comes, with ``...`` for anything.
+that the usual environment variables point to; one that defines tests is run by pytest. Of a console
+block the lines that start with ``$`` are run, in the repository; where output is shown it must be
+what comes, with ``...`` for anything. `antiphon serve` runs until its block ends, on a free port.
 """
 
 import doctest
 import os
 import re
+import shlex
+import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +37,8 @@ BLOCK = re.compile(
 )
 # This very test runs under it; test_architecture.py sees to it that CI runs it and nothing else.
 UNDER_TEST = "make test"
+SERVE = "antiphon serve"
+PORT = "8765"
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,7 @@ def environment() -> dict[str, str]:
     }
     kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
     kept["COLUMNS"] = "100"
+    kept["DEMO"] = "--fast"  # what a reader watches for ten seconds takes one here
     return kept
 
 
@@ -102,6 +111,33 @@ def run(*command: str, cwd: Path) -> str:
     return done.stdout
 
 
+@contextmanager
+def serving(command: str, shown: str) -> Iterator[None]:
+    """Have a server run, which must show what is shown, and end well at Ctrl-C."""
+    server = subprocess.Popen(
+        shlex.split(command), env=environment(), stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert server.stdout is not None
+    try:
+        came = ""
+        while line := server.stdout.readline():
+            came += line
+            if matches(shown, came):
+                break
+        assert matches(shown, came), came
+        yield
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.communicate(timeout=SECONDS)
+    assert server.returncode == 0
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        port: int = one.getsockname()[1]
+    return port
+
+
 def matches(shown: str, came: str) -> bool:
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     return not shown.strip() or doctest.OutputChecker().check_output(shown, came, flags)
@@ -110,19 +146,28 @@ def matches(shown: str, came: str) -> bool:
 @pytest.mark.timeout(SECONDS + 10)
 @pytest.mark.parametrize("block", of_kind("python"))
 def test_python_block_runs(block: Block, tmp_path: Path) -> None:
-    snippet = tmp_path / "snippet.py"
+    if "\ndef test_" in block.text or "\nasync def test_" in block.text:
+        snippet = tmp_path / "test_snippet.py"
+        runner = ["-m", "pytest", "-q", "-o", "asyncio_mode=auto"]
+    else:
+        snippet = tmp_path / "snippet.py"
+        runner = [str(RUNNER)]
     snippet.write_text(block.text)
-    assert run(sys.executable, str(RUNNER), str(snippet), cwd=tmp_path) is not None
+    assert run(sys.executable, *runner, str(snippet), cwd=tmp_path) is not None
 
 
 @pytest.mark.timeout(SECONDS + 10)
 @pytest.mark.parametrize("block", of_kind("console"))
 def test_console_block_runs(block: Block) -> None:
-    found = commands(block.text)
+    port = str(free_port())
+    found = commands(block.text.replace(PORT, port))
     assert found, "a console block without a command"
-    for command, shown in found:
-        if command.split("#")[0].strip() != UNDER_TEST:
-            assert matches(shown, run("bash", "-euo", "pipefail", "-c", command, cwd=ROOT))
+    with ExitStack() as servers:
+        for command, shown in found:
+            if command == SERVE:
+                servers.enter_context(serving(f"{command} --port {port}", shown))
+            elif command.split("#")[0].strip() != UNDER_TEST:
+                assert matches(shown, run("bash", "-euo", "pipefail", "-c", command, cwd=ROOT))
 
 
 def test_readme_has_both_kinds() -> None:
