@@ -50,6 +50,8 @@ class Deadlines:
 
     def clear(self) -> None:
         """Forget them all."""
+        for deadline in self._heap:
+            deadline.target = None
         self._heap = []
         self._dead = 0
 

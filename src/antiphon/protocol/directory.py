@@ -35,9 +35,6 @@ class Directory:
         # Invariant: a key is here from the create until the response is forgotten.
         self._by_key: dict[str, Response] = {}
 
-    def __len__(self) -> int:
-        return len({*self.by_id.values(), *self._by_key.values()})
-
     def next_number(self) -> int:
         self._number += 1
         return self._number

@@ -25,9 +25,6 @@ class EarlyOutput:
     def __iter__(self) -> Iterator[Response]:
         return iter(tuple(self._responses.values()))
 
-    def __len__(self) -> int:
-        return self._size
-
     def keep(self, response: Response, event: ServerEvent) -> bool:
         """False when that would be too much."""
         if self._size >= self._limit:

@@ -250,8 +250,8 @@ class Responses:
             response = self._directory.stranger(lane_of(resource))
         elif response.state is _S.IDLE:
             response.lane = lane_of(resource) or Lane.DEFAULT
-        self._fire(response, _I.RECV_CREATED, effects, now, resource=resource)
-        self._supersede(response, now, effects)
+        if self._fire(response, _I.RECV_CREATED, effects, now, resource=resource):
+            self._supersede(response, now, effects)
 
     def output(self, event: OutputEvent, now: float, effects: Effects) -> None:
         """Anything that a response produces. This is the path that every delta takes."""
