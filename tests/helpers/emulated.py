@@ -52,9 +52,10 @@ class Emulated:
         seed: int = 0,
         faults: Faults | None = None,
         opening: Opening | None = None,
+        model: str = "",
         keep_hello: bool = False,
     ) -> None:
-        self.engine = Engine(behaviour, script, seed=seed, faults=faults)
+        self.engine = Engine(behaviour, script, seed=seed, faults=faults, model=model)
         self.now = 0.0
         self.events: list[Json] = []
         self.times: list[float] = []

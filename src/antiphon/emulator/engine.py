@@ -77,7 +77,7 @@ class Engine:
         self.received: deque[Json | bytes] = deque(maxlen=keep_received)
         self.closed = False
         self._translator = translator(self.behaviour.dialect)
-        core = Core(self.behaviour, self.script, seed, epoch, model or self.behaviour.model)
+        core = Core(self.behaviour, self.script, seed, epoch, model)
         self._outlet = FrameOutlet(core, self._translator, faults)
         core.attach(self._outlet)
         self._core = core

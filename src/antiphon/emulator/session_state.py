@@ -45,7 +45,7 @@ class SessionState:
     Args:
         behaviour: for the defaults.
         session_id: the id in `session.created`.
-        model: what the connection asked for.
+        model: what the connection asked for, or "" if it named none.
         expires_at: Unix time in seconds.
     """
 
@@ -54,11 +54,13 @@ class SessionState:
     ) -> None:
         self._behaviour = behaviour
         self.voice_is_fixed = False
+        # P-254. A connection that named no model may still name one, once.
+        self._model_is_fixed = bool(model)
         self.config: Json = {
             "type": "realtime",
             "object": "realtime.session",
             "id": session_id,
-            "model": model,
+            "model": model or behaviour.model,
             "output_modalities": ["audio"],
             "instructions": DEFAULT_INSTRUCTIONS,
             "tools": [],
@@ -117,7 +119,8 @@ class SessionState:
         self._merge(copy.deepcopy(changes))
 
     def _check_meaning(self, changes: Json, responding: bool) -> None:
-        if changes.get("model", self.config["model"]) != self.config["model"]:
+        present_model = self.config["model"]
+        if self._model_is_fixed and changes.get("model", present_model) != present_model:
             raise errors.model_fixed()
         if "output_modalities" in changes:
             errors.check_modalities(changes["output_modalities"], "session.output_modalities")
@@ -134,6 +137,7 @@ class SessionState:
         # P-252: empty instructions bring the default text back.
         if changes.get("instructions") == "":
             changes["instructions"] = DEFAULT_INSTRUCTIONS
+        self._model_is_fixed = self._model_is_fixed or "model" in changes
         self.config.update(changes)
         heard = audio.get("input", {})
         if "turn_detection" in heard:

@@ -146,11 +146,6 @@ def test_what_the_client_sent_is_not_shared_with_it() -> None:
             "invalid_value",
             "session.output_modalities",
         ),
-        (
-            {"type": "realtime", "model": "gpt-other"},
-            "cannot_update_model",
-            "session.model",
-        ),  # P-254
         ({"type": "realtime", "instructions": None}, "invalid_type", "session.instructions"),
         ({"type": "realtime", "tool_choice": "always"}, "invalid_value", "session.tool_choice"),
         (
@@ -164,6 +159,21 @@ def test_bad_updates_are_refused(update: Json, code: str, param: str) -> None:
     client = Emulated()
     error = client.error("session.update", session=update)
     assert (error["code"], error["param"]) == (code, param)
+
+
+def test_the_model_that_the_connection_named_is_fixed() -> None:
+    client = Emulated(model="gpt-realtime")  # P-254
+    assert client.configure(model="gpt-realtime")["model"] == "gpt-realtime"
+    error = client.error("session.update", session={"type": "realtime", "model": "gpt-other"})
+    assert (error["code"], error["param"]) == ("cannot_update_model", "session.model")
+
+
+def test_a_connection_that_named_no_model_may_name_one_once() -> None:
+    client = Emulated()
+    assert client.configure(instructions="Be brief.")["model"] == Behaviour().model
+    assert client.configure(model="gpt-other")["model"] == "gpt-other"
+    error = client.error("session.update", session={"type": "realtime", "model": "gpt-third"})
+    assert error["code"] == "cannot_update_model"
 
 
 def test_messages_are_the_servers_own_words() -> None:
