@@ -61,6 +61,7 @@ class ItemSync:
         """All at once, in order; then once more what only its predecessor's refusal spoiled."""
         sent = [(step, self._send(step)) for step in steps]
         answers = [(step, await self._answer(step, request)) for step, request in sent]
+        spoiled = {step.item.id for step, error in answers if error and isinstance(step, Create)}
         missing: dict[str, str] = {}
         refused: list[RequestError] = []
         for step, error in answers:
@@ -70,7 +71,7 @@ class ItemSync:
                 previous = step.previous_item_id
                 while previous in missing:
                     previous = missing[previous]
-                if previous != step.previous_item_id:
+                if step.previous_item_id in spoiled:
                     again = Create(previous, step.item)
                     error = await self._answer(again, self._send(again))
                 if error is not None:

@@ -1,0 +1,375 @@
+"""The chat context: what the server is told, and what it tells."""
+
+import base64
+from typing import Any
+
+import pytest
+from livekit.agents import llm
+
+from antiphon.emulator import call, say, text
+from antiphon.livekit.chat_ctx import Create, Delete, diff
+from livekit import rtc
+from tests.livekit.harness import BOTH, both, emulated, ids, open_session, until
+
+__all__: list[str] = []
+
+
+def context(*said: tuple[str, str]) -> llm.ChatContext:
+    """Messages of role and text, with ids m0, m1, …"""
+    ctx = llm.ChatContext.empty()
+    for number, (role, words) in enumerate(said):
+        ctx.add_message(role=role, content=words, id=f"m{number}")  # type: ignore[arg-type]
+    return ctx
+
+
+@BOTH
+async def test_items_are_created_in_order(plugin: str) -> None:
+    async with emulated() as server, open_session(plugin, server) as it:
+        said = [("user", "Hi."), ("assistant", "Hello."), ("system", "Be kind."), ("user", "Bye.")]
+        await it.session.update_chat_ctx(context(*said))
+        assert it.chat() == said
+        assert it.engine.item_ids == ["m0", "m1", "m2", "m3"]
+        created = it.engine.received_of("conversation.item.create")
+        assert [one["previous_item_id"] for one in created] == ["root", "m0", "m1", "m2"]
+        kinds = [one["item"]["content"][0]["type"] for one in created]
+        assert kinds == ["input_text", "output_text", "input_text", "input_text"]
+        assert it.names == ["remote_item_added"] * 4
+
+
+@BOTH
+async def test_the_same_context_again_sends_nothing(plugin: str) -> None:
+    async with emulated() as server, open_session(plugin, server) as it:
+        await it.session.update_chat_ctx(context(("user", "Hi."), ("user", "Ho.")))
+        before = len(it.engine.received)
+        await it.session.update_chat_ctx(it.session.chat_ctx.copy())
+        assert len(it.engine.received) == before
+
+
+@BOTH
+async def test_insert_first_in_the_middle_and_last(plugin: str) -> None:
+    async with emulated() as server, open_session(plugin, server) as it:
+        await it.session.update_chat_ctx(context(("user", "b"), ("user", "d")))
+        ctx = it.session.chat_ctx.copy()
+        for place, words in ((0, "a"), (2, "c"), (4, "e")):
+            ctx.items.insert(place, llm.ChatMessage(role="user", content=[words], id=f"n{words}"))
+        await it.session.update_chat_ctx(ctx)
+        assert [words for _, words in it.chat()] == ["a", "b", "c", "d", "e"]
+        assert it.engine.item_ids == ids(it.session.chat_ctx.items)
+
+
+@BOTH
+async def test_delete_and_reorder(plugin: str) -> None:
+    async with emulated() as server, open_session(plugin, server) as it:
+        await it.session.update_chat_ctx(context(*[("user", word) for word in "abcd"]))
+        ctx = it.session.chat_ctx.copy()
+        ctx.items = [ctx.items[3], ctx.items[0], ctx.items[2]]
+        await it.session.update_chat_ctx(ctx)
+        assert [words for _, words in it.chat()] == ["d", "a", "c"]
+        assert it.engine.item_ids == ["m3", "m0", "m2"]
+
+
+@BOTH
+async def test_changed_text_replaces_the_message(plugin: str) -> None:
+    async with emulated() as server, open_session(plugin, server) as it:
+        await it.session.update_chat_ctx(context(("user", "a"), ("user", "b"), ("user", "c")))
+        changed = context(("user", "a"), ("user", "B"), ("user", "c"))
+        await it.session.update_chat_ctx(changed)
+        assert [words for _, words in it.chat()] == ["a", "B", "c"]
+        assert it.engine.item_ids == ["m0", "m1", "m2"]
+
+
+@BOTH
+async def test_empty_messages_and_other_kinds_are_not_sent(plugin: str) -> None:
+    async with emulated() as server, open_session(plugin, server) as it:
+        ctx = context(("user", "a"))
+        ctx.items.append(llm.ChatMessage(role="user", content=[], id="empty"))
+        ctx.items.append(llm.AgentHandoff(new_agent_id="x"))
+        ctx.items.append(
+            llm.ChatMessage(role="system", content=["i"], id="lk.agent_task.instructions")
+        )
+        await it.session.update_chat_ctx(ctx)
+        assert it.engine.item_ids == ["m0"]
+
+
+@BOTH
+async def test_calls_and_outputs_with_long_ids_stay_a_pair(plugin: str) -> None:
+    async with emulated() as server, open_session(plugin, server) as it:
+        ctx = context(("user", "a"))
+        long = "call_" + "x" * 60
+        ctx.items.append(llm.FunctionCall(id="c1", call_id=long, name="f", arguments="{}"))
+        ctx.items.append(
+            llm.FunctionCallOutput(id="o1", call_id=long, name="f", output="7", is_error=False)
+        )
+        await it.session.update_chat_ctx(ctx)
+        assert it.chat() == [("user", "a"), ("call", "f{}"), ("output", "7")]
+        sent = [one["item"] for one in it.engine.received_of("conversation.item.create")][1:]
+        assert sent[0]["call_id"] == sent[1]["call_id"]
+        assert len(sent[0]["call_id"]) == 32
+
+
+@BOTH
+async def test_output_of_a_call_that_the_model_made(plugin: str) -> None:
+    async with (
+        emulated(call("lookup", {}), say("Seven.").when(tool_output="7")) as server,
+        open_session(plugin, server) as it,
+    ):
+        (made,) = (await it.reply()).calls
+        ctx = it.session.chat_ctx.copy()
+        ctx.items.append(
+            llm.FunctionCallOutput(call_id=made.call_id, name="lookup", output="7", is_error=False)
+        )
+        await it.session.update_chat_ctx(ctx)
+        assert (await it.reply()).text == "Seven."
+
+
+@BOTH
+async def test_images(plugin: str) -> None:
+    pixel = "data:image/png;base64," + base64.b64encode(b"not quite a png").decode()
+    async with emulated() as server, open_session(plugin, server) as it:
+        ctx = llm.ChatContext.empty()
+        ctx.add_message(role="user", content=["Look:", llm.ImageContent(image=pixel)], id="m0")
+        await it.session.update_chat_ctx(ctx)
+        (sent,) = it.engine.received_of("conversation.item.create")
+        assert [part["type"] for part in sent["item"]["content"]] == ["input_text", "input_image"]
+        assert sent["item"]["content"][1]["image_url"] == pixel
+
+
+@BOTH
+async def test_video_frames_become_images(plugin: str) -> None:
+    pytest.importorskip("PIL")
+    async with emulated() as server, open_session(plugin, server) as it:
+        frame = rtc.VideoFrame(16, 16, rtc.VideoBufferType.RGBA, bytes(16 * 16 * 4))
+        it.session.push_video(frame)
+        (sent,) = await it.received("conversation.item.create")
+        (part,) = sent["item"]["content"]
+        assert part["image_url"].startswith("data:image/jpeg;base64,")
+        added = await it.told("remote_item_added")
+        assert added.item.role == "user"
+
+
+@BOTH
+async def test_item_that_is_there_already(plugin: str) -> None:
+    async with (
+        emulated(duplicate_item_id="error") as server,
+        open_session(plugin, server) as it,
+    ):
+        it.session.send_event(
+            {
+                "type": "conversation.item.create",
+                "item": {
+                    "type": "message",
+                    "id": "m0",
+                    "role": "user",
+                    "content": [{"type": "input_text", "text": "Hi."}],
+                },
+            }
+        )
+        # Not yet mirrored, so it is created again.
+        await it.session.update_chat_ctx(context(("user", "Hi.")))
+        assert it.chat() == [("user", "Hi.")]
+
+
+@BOTH
+async def test_items_deleted_by_the_server(plugin: str) -> None:
+    async with emulated() as server, open_session(plugin, server) as it:
+        await it.session.update_chat_ctx(context(("user", "a"), ("user", "b"), ("user", "c")))
+        it.session.send_event({"type": "conversation.item.delete", "item_id": "m1"})
+        await until(lambda: len(it.chat()) == 2)
+        assert it.chat() == [("user", "a"), ("user", "c")]
+        ctx = it.session.chat_ctx.copy()
+        ctx.add_message(role="user", content="d", id="m3")
+        await it.session.update_chat_ctx(ctx)
+        assert it.engine.item_ids == ["m0", "m2", "m3"]
+
+
+@both("Refused items are told")
+async def test_refused_item_is_told_to_whoever_sent_it(plugin: str) -> None:
+    orphan = llm.FunctionCallOutput(call_id="nobody", name="f", output="7", is_error=False)
+    async with emulated() as server, open_session(plugin, server) as it:
+        ctx = context(("user", "a"))
+        ctx.items.append(orphan)
+        with pytest.raises(llm.RealtimeError) as refused:
+            await it.session.update_chat_ctx(ctx)
+        assert refused.value.code == "invalid_tool_call_id"
+        assert it.chat() == [("user", "a")]
+
+
+@both("An item behind a refused one")
+async def test_a_refused_item_does_not_take_others_with_it(plugin: str) -> None:
+    orphan = llm.FunctionCallOutput(call_id="nobody", name="f", output="7", is_error=False)
+    async with emulated() as server, open_session(plugin, server) as it:
+        ctx = context(("user", "a"))
+        ctx.items.append(orphan)
+        ctx.add_message(role="user", content="b", id="m1")
+        ctx.add_message(role="user", content="c", id="m2")
+        try:
+            await it.session.update_chat_ctx(ctx)
+        except llm.RealtimeError:
+            pass
+        assert it.engine.item_ids == ["m0", "m1", "m2"]
+
+
+@BOTH
+async def test_truncated_audio(plugin: str) -> None:
+    async with emulated(say("Hello there.", ms=1000)) as server, open_session(plugin, server) as it:
+        (message,) = (await it.reply()).messages
+        it.session.truncate(
+            message_id=message.item_id,
+            modalities=["audio", "text"],
+            audio_end_ms=400,
+            audio_transcript="Hello",
+        )
+        (sent,) = await it.received("conversation.item.truncate")
+        assert (sent["item_id"], sent["audio_end_ms"]) == (message.item_id, 400)
+
+
+@both("Truncation beyond the audio")
+async def test_truncation_never_asks_for_more_than_was_delivered(plugin: str) -> None:
+    async with emulated(say("Hello.", ms=200)) as server, open_session(plugin, server) as it:
+        (message,) = (await it.reply()).messages
+        it.session.truncate(
+            message_id=message.item_id, modalities=["audio", "text"], audio_end_ms=900
+        )
+        await it.settled()
+        assert it.all("error") == []
+
+
+@both("The words of a truncated message")
+async def test_truncated_message_has_the_words_that_were_heard(plugin: str) -> None:
+    async with emulated(say("Hello there.", ms=1000)) as server, open_session(plugin, server) as it:
+        (message,) = (await it.reply()).messages
+        it.session.truncate(
+            message_id=message.item_id,
+            modalities=["audio", "text"],
+            audio_end_ms=400,
+            audio_transcript="Hello",
+        )
+        await it.settled()
+        assert it.chat() == [("assistant", "Hello")]
+
+
+@BOTH
+async def test_unheard_message_is_deleted(plugin: str) -> None:
+    async with emulated(say("Hello.", ms=200)) as server, open_session(plugin, server) as it:
+        (message,) = (await it.reply()).messages
+        it.session.truncate(
+            message_id=message.item_id, modalities=["audio", "text"], audio_end_ms=0
+        )
+        await until(lambda: it.chat() == [])
+        assert it.engine.item_ids == []
+
+
+@BOTH
+async def test_truncated_text_is_what_was_shown(plugin: str) -> None:
+    async with (
+        emulated(text("Hello there.")) as server,
+        open_session(plugin, server, modalities=["text"]) as it,
+    ):
+        (message,) = (await it.reply()).messages
+        await it.told("metrics_collected")
+        it.session.truncate(
+            message_id=message.item_id,
+            modalities=["text"],
+            audio_end_ms=0,
+            audio_transcript="Hello",
+        )
+        await until(lambda: it.chat() == [("assistant", "Hello")])
+        assert it.engine.item_ids == [message.item_id]
+
+
+@BOTH
+async def test_remote_items_are_told_with_their_place(plugin: str) -> None:
+    async with emulated(say("One."), say("Two.")) as server, open_session(plugin, server) as it:
+        await it.reply()
+        await it.reply()
+        await it.told("metrics_collected", 2)
+        first, second = it.all("remote_item_added")
+        assert first.previous_item_id is None
+        assert second.previous_item_id == first.item.id
+
+
+@BOTH
+async def test_replay_after_a_reconnect(plugin: str) -> None:
+    async with emulated(say("Hello.", ms=200)) as server, open_session(plugin, server) as it:
+        await it.session.update_instructions("Be brief.")
+        await it.session.update_chat_ctx(context(("user", "Hi."), ("user", "Still there?")))
+        (message,) = (await it.reply()).messages
+        await it.told("metrics_collected")
+        server.clear()
+        await it.told("session_reconnected")
+        await until(lambda: len(it.chat()) == 3)
+        assert it.chat() == [
+            ("user", "Hi."),
+            ("user", "Still there?"),
+            ("assistant", "Hello."),
+        ]
+        await it.settled()
+        assert it.engine.item_ids == ["m0", "m1", message.item_id]
+        configured = it.engine.received_of("session.update")[0]["session"]
+        assert configured["instructions"] == "Be brief."
+        assert (await it.told("error")).recoverable
+
+
+@both("System messages in the replay")
+async def test_replay_keeps_system_messages(plugin: str) -> None:
+    async with emulated() as server, open_session(plugin, server) as it:
+        await it.session.update_chat_ctx(context(("system", "Facts."), ("user", "Hi.")))
+        server.clear()
+        await it.told("session_reconnected")
+        await it.settled()
+        assert it.engine.item_ids == ["m0", "m1"]
+
+
+# --- the difference of two contexts -------------------------------------------------------------
+
+
+def message(name: str, words: str = "x") -> llm.ChatMessage:
+    return llm.ChatMessage(id=name, role="user", content=[words] if words else [])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "steps"),
+    [
+        ("", "", []),
+        ("abc", "abc", []),
+        ("", "ab", [("root", "a"), ("a", "b")]),
+        ("ab", "", ["a", "b"]),
+        ("abc", "ac", ["b"]),
+        ("ac", "abc", [("a", "b")]),
+        ("abcd", "dabc", ["d", ("root", "d")]),
+        ("abc", "cba", ["b", "c", ("root", "c"), ("c", "b")]),
+    ],
+)
+def test_diff_takes_the_fewest_steps(old: str, new: str, steps: list[Any]) -> None:
+    found: list[Any] = [
+        step.item_id if isinstance(step, Delete) else (step.previous_item_id, step.item.id)
+        for step in diff([message(one) for one in old], [message(one) for one in new])
+    ]
+    assert found == steps
+
+
+def test_diff_replaces_what_changed() -> None:
+    new = message("a", "y")
+    assert diff([message("a")], [new]) == [Delete("a"), Create("root", new)]
+
+
+def test_diff_leaves_what_it_cannot_see() -> None:
+    assert diff([message("a", "")], [message("a", "words")]) == []
+    assert diff([message("a", "")], [message("a", "")]) == []
+    assert diff([], [message("a", "")]) == []
+
+
+def test_diff_takes_the_first_of_two_items_with_one_id() -> None:
+    steps = diff([], [message("a", "1"), message("a", "2")])
+    assert len(steps) == 1
+
+
+def test_diff_of_a_long_conversation_is_quick() -> None:
+    import time
+
+    old = [message(str(number)) for number in range(3000)]
+    new = [*old[1500:], *old[:1500], message("new")]
+    began = time.perf_counter()
+    steps = diff(old, new)
+    assert time.perf_counter() - began < 1.0
+    assert len(steps) == 3001
