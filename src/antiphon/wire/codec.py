@@ -5,8 +5,8 @@ that pass refuses is looked at again, to tell an unknown event from a broken one
 response a broken one concerns. Nothing that a peer sends makes `Codec.decode` raise.
 
 Two things are worth a path of their own, because they are nine tenths of the traffic: audio that
-arrives and audio that is sent. Both hand the base64 to a vectorised library, several times faster
-than the JSON decoder's own.
+arrives (see `audio_delta`) and audio that is sent. Both hand the base64 to a vectorised library,
+several times faster than the JSON decoder's own.
 """
 
 import re
@@ -17,9 +17,10 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 from msgspec.structs import replace
-from pybase64 import b64decode, b64encode
+from pybase64 import b64encode
 
 from antiphon.exceptions import LocalProtocolError
+from antiphon.wire.audio_delta import WORTH_IT_BYTES, AudioDeltaReader
 from antiphon.wire.base import (
     Event,
     Malformed,
@@ -54,12 +55,6 @@ _ENCODE_ERRORS = (msgspec.MsgspecError, TypeError, ValueError, RecursionError)
 _TYPE_KEY = b'{"type":"'
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 
-# Up to this length the JSON decoder's own base64 is as fast as taking the frame apart.
-_AUDIO_FAST_BYTES = 768
-# Where `delta` must begin for an audio delta to take the fast path.
-_AUDIO_HEAD_WITHIN = 768
-
-
 _E = TypeVar("_E", bound=Event)
 
 
@@ -91,7 +86,8 @@ _encoder = msgspec.json.Encoder()
 class Codec:
     """Reads and writes the frames of a connection, on either side of it.
 
-    Holds no state between calls, so one codec may serve many connections.
+    Remembers nothing but the shape of recent audio frames, so one codec may serve many connections
+    of one event loop.
 
     Args:
         dialect: how the peer spells things; on this side events are GA events always.
@@ -104,7 +100,7 @@ class Codec:
         self._translation = translation_for(dialect)
         self._server = _direction(self._translation.server_types)
         self._client = _direction(self._translation.client_types)
-        self._audio_head_decoder = _audio_head_decoder(self._translation.server_types)
+        self._audio_deltas = AudioDeltaReader(self._translation.server_types)
 
     def decode(self, frame: Frame) -> ServerEvent | UnknownEvent | Malformed:
         """Read one frame from a server.
@@ -114,8 +110,8 @@ class Codec:
         """
         if (
             isinstance(frame, bytes)
-            and _AUDIO_FAST_BYTES < len(frame) <= self.max_frame_bytes
-            and (event := _read_audio_delta(frame, self._audio_head_decoder)) is not None
+            and WORTH_IT_BYTES < len(frame) <= self.max_frame_bytes
+            and (event := self._audio_deltas.read(frame)) is not None
         ):
             return event
         return self._decode(frame, self._server)
@@ -188,62 +184,6 @@ def _direction(types: tuple[type[_E], ...]) -> _Direction[_E]:
 
 
 # -- audio ------------------------------------------------------------------------------------
-
-
-@cache
-def _audio_head_decoder(types: tuple[type[Event], ...]) -> msgspec.json.Decoder[Any]:
-    # The audio delta under each of its names, with every field known: see _read_audio_delta.
-    heads = tuple(
-        msgspec.defstruct(
-            f"{event.__name__}Head",
-            (),
-            bases=(event,),
-            module=__name__,
-            tag=event.__struct_config__.tag,
-            forbid_unknown_fields=True,
-        )
-        for event in types
-        if issubclass(event, ResponseOutputAudioDelta)
-    )
-    return msgspec.json.Decoder(reduce(or_, heads))
-
-
-def _read_audio_delta(
-    frame: bytes, head_decoder: msgspec.json.Decoder[Any]
-) -> ResponseOutputAudioDelta | None:
-    """Read an audio delta whose last field is ``delta``, or return None to take the long way.
-
-    The frame is cut into head, base64 and ``"}``; the head, with ``"}`` put behind it, is parsed
-    by a decoder that admits no unknown field. That is as strict as parsing the whole:
-
-    - The head ends with an unescaped quote (a colon precedes it). Were it a closing quote, the
-      one put behind it would open a string that never ends; so it opens one, and the value cut
-      out is that string's.
-    - ``"delta":`` right before it makes it the value of ``delta``, or else of a key that ends
-      with an escaped quote and ``delta``, which is an unknown field.
-    - It is a field of the event itself: the one brace behind it closes the top level.
-    - Strict base64 holds no quote, backslash or control character, so the string ends where the
-      frame says and holds exactly these characters.
-    """
-    if (start := frame.find(b'"delta":"', 0, _AUDIO_HEAD_WITHIN) + 9) < 9:
-        if (start := frame.find(b'"delta": "', 0, _AUDIO_HEAD_WITHIN) + 10) < 10:
-            return None
-    if start > len(frame) - 2 or not frame.endswith(b'"}'):
-        return None
-    try:
-        head: ResponseOutputAudioDelta = head_decoder.decode(frame[:start] + b'"}')
-        audio = b64decode(memoryview(frame)[start:-2], None, True)
-    except _DECODE_ERRORS:
-        return None
-    # Nothing to attach as raw: every byte of the frame is in these fields.
-    return ResponseOutputAudioDelta(
-        event_id=head.event_id,
-        response_id=head.response_id,
-        item_id=head.item_id,
-        output_index=head.output_index,
-        content_index=head.content_index,
-        delta=audio,
-    )
 
 
 def _write_audio(silent: Event, audio: bytes) -> bytes:
