@@ -142,6 +142,7 @@ class RealtimeModel(llm.RealtimeModel):
                 api_version=api_version if azure else None,
             ),
             headers=_headers(api_key or os.environ.get("OPENAI_API_KEY"), entra_token, azure),
+            azure=azure,
             beta=azure and api_version is not None,
             max_session_duration=read(
                 "max_session_duration",

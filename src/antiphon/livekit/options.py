@@ -92,18 +92,21 @@ class ModelOptions:
     settings: Settings
     url: str
     headers: dict[str, str]
+    azure: bool
     beta: bool
     max_session_duration: float | None
     conn_options: APIConnectOptions
     max_in_flight: int | None
 
 
-def config(model: str, modalities: list[Literal["text", "audio"]], settings: Settings) -> Settings:
-    """The whole session configuration, in GA's shape."""
+def config(
+    model: str | None, modalities: list[Literal["text", "audio"]], settings: Settings
+) -> Settings:
+    """The whole session configuration, in GA's shape. `model` is None where it has no say."""
     format_ = {"type": "audio/pcm", "rate": SAMPLE_RATE}
     whole: Settings = {
         "type": "realtime",
-        "model": model,
+        **({"model": model} if model is not None else {}),
         # Not both: with audio the words come along as its transcript (P-111).
         "output_modalities": ["audio" if "audio" in modalities else "text"],
         "audio": {"input": {"format": dict(format_)}, "output": {"format": dict(format_)}},

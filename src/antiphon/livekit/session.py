@@ -133,7 +133,9 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
     def _config(self) -> dict[str, Any]:
         """All that the server is to know, as of now."""
         options = self._model.options
-        whole = config(options.model, options.modalities, self._settings)
+        # On Azure the deployment in the address decides (P-254).
+        model = None if options.azure else options.model
+        whole = config(model, options.modalities, self._settings)
         if self._instructions is not None:
             whole["instructions"] = self._instructions
         if self._wire_tools:
