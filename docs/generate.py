@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from antiphon.emulator.behaviour import Behaviour
+from antiphon.protocol.response import TOLERANCES, TRANSITIONS, ResponseState, Table
 
 __all__ = ["DRAWN", "main", "redraw"]
 
@@ -40,8 +41,41 @@ def knobs() -> str:
     return "\n".join(rows)
 
 
+def transitions(table: Table) -> str:
+    """One line for every row of the table."""
+    lines = ["| state | input | actions | next state |", "| --- | --- | --- | --- |"]
+    for state, rows in table.items():
+        for fired, (actions, target) in rows.items():
+            done = ", ".join(actions) or "nothing"
+            to = "the same" if target is state else f"`{target}`"
+            lines.append(f"| `{state}` | `{fired}` | {done} | {to} |")
+    return "\n".join(lines)
+
+
+def tolerances() -> str:
+    parts = [f"`{tolerance}`\n\n{transitions(table)}" for tolerance, table in TOLERANCES.items()]
+    return "\n\n".join(parts)
+
+
+def diagram() -> str:
+    """The strict table as a picture, without the rows that change nothing."""
+    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {ResponseState.IDLE}"]
+    for state, rows in TRANSITIONS.items():
+        inputs: dict[ResponseState, list[str]] = {}
+        for fired, (_, target) in rows.items():
+            if target is not state:
+                inputs.setdefault(target, []).append(fired)
+        lines += [f"    {state} --> {to}: {', '.join(fired)}" for to, fired in inputs.items()]
+    return "\n".join([*lines, f"    {ResponseState.CLOSED} --> [*]", "```"])
+
+
 # Document and name of each drawn part -> what draws it.
-DRAWN: dict[tuple[str, str], Callable[[], str]] = {("protocol.md", "knobs"): knobs}
+DRAWN: dict[tuple[str, str], Callable[[], str]] = {
+    ("protocol.md", "knobs"): knobs,
+    ("state-machine.md", "diagram"): diagram,
+    ("state-machine.md", "transitions"): lambda: transitions(TRANSITIONS),
+    ("state-machine.md", "tolerances"): tolerances,
+}
 
 
 def redraw(text: str, name: str, drawn: str) -> str:

@@ -63,7 +63,21 @@ from antiphon.wire.server_events import (
 )
 from tests.helpers import builders
 
-__all__ = ["Ask", "C", "Entry", "Is", "Lose", "Oops", "Playbook", "S", "Step", "Wait", "check"]
+__all__ = [
+    "Ask",
+    "C",
+    "Entry",
+    "Is",
+    "Lose",
+    "Oops",
+    "Playbook",
+    "S",
+    "Step",
+    "Wait",
+    "check",
+    "finished",
+    "live",
+]
 
 ServerSays = ServerEvent | UnknownEvent | Malformed
 
@@ -147,6 +161,25 @@ class Oops:
 
 Step = Ask | S | Wait | Lose
 Entry = Step | C | Is | Oops
+
+
+def live(name: str, **options: Any) -> list[Entry]:
+    """A response is asked for and created."""
+    return [
+        Ask("create", name, **options),
+        C("response.create", name),
+        S("response.created", name),
+        Is(name, "opened"),
+    ]
+
+
+def finished(name: str) -> list[Entry]:
+    """It comes to its natural end."""
+    return [
+        S("response.done", name),
+        Is(name, "ended", "finished"),
+        Is(name, "settled", "completed"),
+    ]
 
 
 def check(connection: Connection, trace: Iterable[Entry]) -> "Playbook":
