@@ -76,6 +76,8 @@ class Listening:
         self._fixed: set[str] = set()
         self._speech_began: dict[str, float] = {}
         self._heard: dict[tuple[str, int], str] = {}
+        # Words of items that are not there yet (P-187).
+        self._early_words: dict[str, tuple[str, float | None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._attempts_left = self._retries + 1
         self._failed = False
@@ -216,6 +218,8 @@ class Listening:
         item = from_wire(event.item)
         if item is None:
             return
+        if item_id in self._early_words:
+            self._hear(item, *self._early_words.pop(item_id))
         known_before = self._mirror.get(item_id)
         previous = event.previous_item_id or None
         placed_after = self._mirror.add(item, previous)
@@ -261,11 +265,10 @@ class Listening:
         item_id, words = event.item_id or "", event.transcript or ""
         self._heard.pop((item_id, event.content_index or 0), None)
         sure = _confidence(event.logprobs)
-        message = self._mirror.message(item_id)
-        if message is not None:
-            message.content.append(words)
-            if hasattr(message, "transcript_confidence"):
-                message.transcript_confidence = sure
+        if item_id in self._mirror:
+            self._hear(self._mirror.get(item_id), words, sure)
+        elif item_id:
+            self._early_words[item_id] = words, sure
         self._transcribed(item_id, words, is_final=True, confidence=sure)
         names = self._names()
         measured = transcription_metrics(
@@ -277,6 +280,12 @@ class Listening:
         )
         if measured is not None:
             self._session.emit("metrics_collected", measured)
+
+    def _hear(self, item: llm.ChatItem | None, words: str, sure: float | None) -> None:
+        if isinstance(item, llm.ChatMessage):
+            item.content.append(words)
+            if hasattr(item, "transcript_confidence"):
+                item.transcript_confidence = sure
 
     def _on_transcription_failed(self, event: Any) -> None:
         logger.error("the server could not transcribe the user's audio")
@@ -397,6 +406,7 @@ class Listening:
         """The next connection gives the user's items new ids."""
         self._speech_began.clear()
         self._heard.clear()
+        self._early_words.clear()
 
     async def close(self) -> None:
         self._closing = True
