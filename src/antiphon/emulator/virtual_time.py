@@ -109,6 +109,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         if timeout == 0:
             self._idle_turns += 1
             if self._idle_turns > MAX_IDLE_TURNS:
+                self._idle_turns = 0  # the tasks are cancelled next, which takes turns too
                 raise VirtualDeadlock(f"the loop spins at {self._virtual_now} s: {self._waiting()}")
             return True
         if self._threads:
@@ -118,7 +119,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._idle_turns = 0
         self._virtual_now += timeout
         if self._virtual_now > self._limit_s:
-            raise VirtualTimeout(f"not done after {self._limit_s} virtual s: {self._waiting()}")
+            limit, self._limit_s = self._limit_s, float("inf")  # for what cleans up
+            raise VirtualTimeout(f"not done after {limit} virtual s: {self._waiting()}")
         return True
 
     def _waiting(self) -> str:
