@@ -1,6 +1,6 @@
 """Stop everything that is in flight, learn what became of each, and go on at once.
 
-    python examples/interrupt.py
+python examples/interrupt.py
 """
 
 import asyncio

@@ -39,6 +39,7 @@ BLOCK = re.compile(
 UNDER_TEST = "make test"
 SERVE = "antiphon serve"
 PORT = "8765"
+PYTEST_ASYNCIO = ("asyncio_mode=auto", "asyncio_default_fixture_loop_scope=function")
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def matches(shown: str, came: str) -> bool:
 def test_python_block_runs(block: Block, tmp_path: Path) -> None:
     if "\ndef test_" in block.text or "\nasync def test_" in block.text:
         snippet = tmp_path / "test_snippet.py"
-        runner = ["-m", "pytest", "-q", "-o", "asyncio_mode=auto"]
+        runner = ["-m", "pytest", "-q", *(f"-o{option}" for option in PYTEST_ASYNCIO)]
     else:
         snippet = tmp_path / "snippet.py"
         runner = [str(RUNNER)]

@@ -1,6 +1,8 @@
 """Every example runs, against the emulator, and prints what it promises."""
 
 import asyncio
+import os
+import subprocess
 import sys
 import wave
 from pathlib import Path
@@ -64,6 +66,23 @@ async def test_spoken_turn_keeps_the_answer(tmp_path: Path, rate: int) -> None:
     with wave.open(str(answer)) as file:
         (span,) = speech.spans(file.readframes(file.getnframes()))
     assert span.start_ms == 0 and span.end_ms > 500
+
+
+def test_the_tests_of_test_my_agent_pass() -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+            *("-c", os.devnull, "-o", "asyncio_default_fixture_loop_scope=function"),
+            str(EXAMPLES / "test_my_agent.py"),
+        ],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "3 passed" in done.stdout
 
 
 def test_every_example_is_run_by_some_test() -> None:

@@ -138,10 +138,10 @@ class Scene:
                 await self._run_beside(reply)
                 await self._try_bare_cancel()
                 await self._interrupt_and_go_on()
+        except antiphon.RealtimeError as error:  # a RequestTimeout, too, which says more
+            raise SceneBroke(f"{type(error).__name__}: {error}") from error
         except TimeoutError:
             raise SceneBroke(f"the server was silent for {_PATIENCE_S:g} s") from None
-        except antiphon.RealtimeError as error:
-            raise SceneBroke(f"{type(error).__name__}: {error}") from error
 
     # --- acts -----------------------------------------------------------------------------------
 
