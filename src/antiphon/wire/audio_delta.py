@@ -55,6 +55,8 @@ class AudioDeltaReader:
         # before that id, and for what stands behind it, the fields that it holds.
         self._before_id = b""
         self._id_ends = 0
+        # Where the audio began the last time; heads are mostly of one length.
+        self._start = 0
         self._known: dict[bytes, ResponseOutputAudioDelta] = {}
 
     def read(self, frame: bytes) -> ResponseOutputAudioDelta | None:
@@ -64,14 +66,20 @@ class AudioDeltaReader:
         same, and the id's are letters and digits: then it parses as the known one did, since no
         such byte means anything to JSON.
         """
-        id_ends = self._id_ends
-        start = frame.find(_COMPACT, id_ends, _HEAD_WITHIN) + len(_COMPACT)
+        id_ends, start = self._id_ends, self._start
         known = self._known.get(frame[id_ends:start])
+        if known is None:
+            start = frame.find(_COMPACT, id_ends, _HEAD_WITHIN) + len(_COMPACT)
+            known = self._known.get(frame[id_ends:start])
+            self._start = start
         if known is None or not frame.startswith(self._before_id):
             return self._parse(frame)
         unique = frame[len(self._before_id) : id_ends]
-        audio = _audio(frame, start)
-        if audio is None or not unique.isalnum():
+        if not unique.isalnum() or start > len(frame) - 2 or not frame.endswith(b'"}'):
+            return None
+        try:
+            audio = b64decode(frame[start:-2], None, True)
+        except ValueError:
             return None
         return ResponseOutputAudioDelta(
             event_id=f"event_{unique.decode()}",
@@ -137,6 +145,6 @@ def _audio(frame: bytes, start: int) -> bytes | None:
     if start > len(frame) - 2 or not frame.endswith(b'"}'):
         return None
     try:
-        return b64decode(memoryview(frame)[start:-2], None, True)
+        return b64decode(frame[start:-2], None, True)
     except ValueError:
         return None
