@@ -78,10 +78,12 @@ async def test_transcript_before_its_item(plugin: str) -> None:
 @both("Words that come before their item")
 async def test_words_before_their_item_reach_the_chat_context(plugin: str) -> None:
     """P-187: the transcription may be complete before the item exists."""
-    completed = "conversation.item.input_audio_transcription.completed"
-    faults = Faults(on("conversation.item.added", nth=1).hold(until=completed))
+    faults = Faults(
+        on("conversation.item.added", nth=1).hold(until="response.done"),
+        on("conversation.item.done", nth=1).hold(until="response.done"),
+    )
     async with (
-        emulated(hears=["Hi there."], faults=faults) as server,
+        emulated(say("Yes.", ms=2000), hears=["Hi there."], faults=faults, pace=SLOW) as server,
         open_session(plugin, server, turn_detection=VAD) as it,
     ):
         pushed(it.session, TURN)
