@@ -75,7 +75,7 @@ async def test_transcript_before_its_item(plugin: str) -> None:
         assert final.transcript == "Hi there."
 
 
-@both("Words that come before their item")
+@BOTH
 async def test_words_before_their_item_reach_the_chat_context(plugin: str) -> None:
     """P-187: the transcription may be complete before the item exists."""
     faults = Faults(

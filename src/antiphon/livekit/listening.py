@@ -283,7 +283,8 @@ class Listening:
 
     def _hear(self, item: llm.ChatItem | None, words: str, sure: float | None) -> None:
         if isinstance(item, llm.ChatMessage):
-            item.content.append(words)
+            if words not in item.content:  # an item may come with its words already
+                item.content.append(words)
             if hasattr(item, "transcript_confidence"):
                 item.transcript_confidence = sure
 
