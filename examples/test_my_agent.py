@@ -1,7 +1,8 @@
 """Test an agent of your own against the emulator: pytest examples/test_my_agent.py
 
-The fixtures `realtime_server` and `realtime_url` come with antiphon (and pytest-asyncio runs the
-coroutines). Your agent may be written with any client, in any process: it only needs the address.
+The fixtures `realtime_server` and `realtime_url` come with antiphon; pytest-asyncio runs the
+coroutines. Steps that were left over fail the test. Your agent may be written with any client, in
+any process: it only needs the address.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import asyncio
 import pytest
 
 import antiphon
-from antiphon.emulator import EmulatorServer, Faults, Script, call, fail, on, say
+from antiphon.emulator import Faults, ThreadedServer, call, fail, on, say
 
 pytestmark = pytest.mark.asyncio
 
@@ -38,29 +39,28 @@ class Agent:
 
 
 async def test_it_looks_up_the_order_and_says_what_it_found(
-    realtime_server: EmulatorServer,
+    realtime_server: ThreadedServer,
 ) -> None:
-    realtime_server.script = Script(
-        [
-            call("look_up_order", {"order": 7}),
-            say("It comes on Tuesday.").when(tool_output="Tuesday"),
-        ]
+    realtime_server.play(
+        call("look_up_order", {"order": 7}),
+        say("It comes on Tuesday.").when(tool_output="Tuesday"),
     )
     agent = Agent(realtime_server.url)
     await agent.answer("Where is my bicycle?")
     assert agent.said == ["It comes on Tuesday."]
 
 
-async def test_it_apologises_when_the_model_fails(realtime_server: EmulatorServer) -> None:
-    realtime_server.script = Script([fail("rate_limit_exceeded", after=say("It comes"))])
+async def test_it_apologises_when_the_model_fails(realtime_server: ThreadedServer) -> None:
+    realtime_server.play(fail("rate_limit_exceeded", after=say("It comes")))
     agent = Agent(realtime_server.url)
     await agent.answer("Where is my bicycle?")
     assert agent.said == ["One moment, please."]
 
 
-@pytest.mark.realtime_server(created_latency_ms=200, faults=Faults(on("response.done").delay(0.2)))
-async def test_it_has_patience_with_a_slow_server(realtime_url: str) -> None:
-    agent = Agent(realtime_url)
+async def test_it_has_patience_with_a_slow_server(realtime_server: ThreadedServer) -> None:
+    realtime_server.behave("openai-2025-06-03", created_latency_ms=200)
+    realtime_server.fail(Faults(on("response.done").delay(0.2)))
+    agent = Agent(realtime_server.url)
     async with asyncio.timeout(10):
         await agent.answer("Count to three.")
     assert agent.said == ["One, two, three."]
