@@ -73,7 +73,11 @@ async def test_interrupt_inside_opened_delivers_nothing_of_what_was_kept_for_it(
     async with await peer.connect() as session:
         heard: list[Any] = []
         session.on("opened", lambda handle: handle.subscribe(heard.append))
-        session.on("opened", lambda _: session.interrupt() and None)
+
+        def stop(_: object) -> None:
+            _ = session.interrupt()
+
+        session.on("opened", stop)
         handle = session.create_response(conversation="none")
         peer.line.text("resp_early", "too early")
         peer.line.created(peer.line.of("response.create")[0], id="resp_early", lane=None)
