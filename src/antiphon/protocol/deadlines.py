@@ -9,22 +9,19 @@ __all__ = ["Deadline", "Deadlines"]
 class Deadline:
     """A moment at which something is to be looked at. Discard it when it no longer matters."""
 
-    __slots__ = ("number", "target", "when")
+    __slots__ = ("target",)
 
-    def __init__(self, when: float, number: int, target: object) -> None:
-        self.when = when
-        self.number = number
+    def __init__(self, target: object) -> None:
         self.target: object | None = target
-
-    def __lt__(self, other: "Deadline") -> bool:
-        return (self.when, self.number) < (other.when, other.number)
 
 
 class Deadlines:
     """A heap whose discarded entries are dropped in bulk, so that memory follows what is live."""
 
     def __init__(self) -> None:
-        self._heap: list[Deadline] = []
+        # Tuples, whose order needs no code of ours; the number is there so that ties are decided
+        # by age and deadlines themselves are never compared.
+        self._heap: list[tuple[float, int, Deadline]] = []
         self._numbers = count()
         # Invariant: _dead == number of entries of _heap whose target is None.
         self._dead = 0
@@ -33,8 +30,8 @@ class Deadlines:
         return len(self._heap) - self._dead
 
     def add(self, when: float, target: object) -> Deadline:
-        deadline = Deadline(when, next(self._numbers), target)
-        heappush(self._heap, deadline)
+        deadline = Deadline(target)
+        heappush(self._heap, (when, next(self._numbers), deadline))
         return deadline
 
     def discard(self, deadline: Deadline | None) -> None:
@@ -44,13 +41,13 @@ class Deadlines:
         deadline.target = None
         self._dead += 1
         if self._dead > 64 and self._dead * 2 > len(self._heap):
-            self._heap = [entry for entry in self._heap if entry.target is not None]
+            self._heap = [entry for entry in self._heap if entry[2].target is not None]
             heapify(self._heap)
             self._dead = 0
 
     def clear(self) -> None:
         """Forget them all."""
-        for deadline in self._heap:
+        for _, _, deadline in self._heap:
             deadline.target = None
         self._heap = []
         self._dead = 0
@@ -58,16 +55,16 @@ class Deadlines:
     def next(self) -> float | None:
         """When the earliest live deadline falls due; None when there is none."""
         heap = self._heap
-        while heap and heap[0].target is None:
+        while heap and heap[0][2].target is None:
             heappop(heap)
             self._dead -= 1
-        return heap[0].when if heap else None
+        return heap[0][0] if heap else None
 
     def pop_due(self, now: float) -> object | None:
         """The target of the earliest deadline that is due, or None. Call until None."""
         when = self.next()
         if when is None or when > now:
             return None
-        deadline = heappop(self._heap)
+        _, _, deadline = heappop(self._heap)
         target, deadline.target = deadline.target, None
         return target
