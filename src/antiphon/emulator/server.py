@@ -69,6 +69,8 @@ class EmulatorServer:
         keep_received: how many client frames each engine keeps.
 
     Attributes:
+        behaviour, script, faults, api_key: may be set; what they are counts for connections
+            opened afterwards.
         sessions: the engine of each connection that was opened, oldest first; at most
             `keep_sessions` are kept.
     """
@@ -97,7 +99,7 @@ class EmulatorServer:
         self.sessions: list[Engine] = []
         self.max_buffer_bytes = max_buffer_bytes
         self._port = port
-        self._api_key = api_key
+        self.api_key = api_key
         self._seed = seed
         self._max_connections = max_connections
         self._max_frame_bytes = max_frame_bytes
@@ -214,7 +216,7 @@ class EmulatorServer:
         if len(self._connections) >= self._max_connections:
             return _refuse(HttpRefusal(503, "too_many_connections", "Too many connections."))
         target = request.path.decode("latin-1")
-        opening = judge(self.behaviour, target, request.headers, self._api_key)
+        opening = judge(self.behaviour, target, request.headers, self.api_key)
         if isinstance(opening, HttpRefusal):
             return _refuse(opening)
         engine = Engine(

@@ -40,9 +40,10 @@ class ThreadedServer:
         self, behaviour: Behaviour | None = None, script: Script | None = None, **options: Any
     ) -> None:
         self._server = EmulatorServer(behaviour, script, **options)
-        self._first = (self._server.behaviour, self._server.faults)
+        self._first = (self._server.behaviour, self._server.faults, self._server.api_key)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._stopped = asyncio.Event()
         self._url = ""
         self._http_url = ""
 
@@ -54,38 +55,34 @@ class ThreadedServer:
         Raises:
             OSError: the port is taken.
         """
-        ready: list[BaseException | None] = []
+        if self._thread is not None:
+            raise RuntimeError("this server is running already")
         started = threading.Event()
+        failed: list[BaseException] = []
 
         async def serve() -> None:
-            stopped = asyncio.Event()
-            self._stopped = stopped
-            try:
-                await self._server.start()
-            except BaseException as error:
-                ready.append(error)
-                raise
-            finally:
-                if not ready:
-                    self._loop = asyncio.get_running_loop()
-                    self._url, self._http_url = self._server.url, self._server.http_url
+            async with self._server:
+                self._loop = asyncio.get_running_loop()
+                self._stopped.clear()
+                self._url, self._http_url = self._server.url, self._server.http_url
                 started.set()
-            try:
-                await stopped.wait()
-            finally:
-                await self._server.stop()
+                await self._stopped.wait()
 
         def run() -> None:
             try:
                 asyncio.run(serve())
-            except OSError:
-                pass  # handed to the caller of start()
+            except BaseException as error:
+                failed.append(error)  # for the caller of start()
+            finally:
+                started.set()
 
         self._thread = threading.Thread(target=run, name="antiphon-emulator", daemon=True)
         self._thread.start()
-        started.wait(PATIENCE_S)
-        if ready and ready[0] is not None:
-            raise ready[0]
+        if not started.wait(PATIENCE_S):
+            raise TimeoutError("the server's thread did not start")
+        if failed:
+            self._thread = None
+            raise failed[0]
 
     def stop(self) -> None:
         """Close all connections and stop listening. Harmless when not running."""
@@ -146,13 +143,17 @@ class ThreadedServer:
         """Let these things go wrong from now on; None lets nothing."""
         self._in_thread(lambda: setattr(self._server, "faults", faults))
 
+    def admit(self, api_key: str | None) -> None:
+        """Let in only who has this key from now on; None lets everybody in."""
+        self._in_thread(lambda: setattr(self._server, "api_key", api_key))
+
     def reset(self) -> None:
         """Cut all connections, and be as new: no sessions, no script, the first behaviour."""
 
         def fresh() -> None:
             self._server.clear()
             self._server.script = Script()
-            self._server.behaviour, self._server.faults = self._first
+            self._server.behaviour, self._server.faults, self._server.api_key = self._first
 
         self._in_thread(fresh)
 
@@ -169,9 +170,19 @@ class ThreadedServer:
         return self._http_url
 
     @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self._in_thread(lambda: self._server.port)
+
+    @property
     def script(self) -> Script:
         """The script in force."""
         return self._server.script
+
+    @property
+    def behaviour(self) -> Behaviour:
+        """The behaviour in force."""
+        return self._server.behaviour
 
     @property
     def sessions(self) -> list[Engine]:

@@ -1,12 +1,13 @@
 """The fixtures `realtime_server` and `realtime_url`, as another project meets them."""
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 
 import antiphon
-from antiphon.emulator import say
-from antiphon.emulator.threaded import ThreadedServer
+from antiphon.emulator import Behaviour, ThreadedServer, say
 
 __all__: list[str] = []
 
@@ -38,39 +39,31 @@ def test_plain_functions_can_use_it(realtime_url: str) -> None:
     assert asyncio.run(reply_of(realtime_url)) == "Hello. What can I do for you?"
 
 
-async def test_it_behaves_as_told(realtime_server: ThreadedServer) -> None:
-    realtime_server.behave("openai-2025-06-03", voice="cedar")
-    async with antiphon.connect(url=realtime_server.url) as session:
+@pytest.mark.realtime_server("openai-2025-06-03", voice="cedar", api_key="right")
+async def test_the_mark_says_how_it_behaves(realtime_server: ThreadedServer) -> None:
+    async with antiphon.connect(url=realtime_server.url, api_key="right") as session:
         assert session.config["audio"]["output"]["voice"] == "cedar"
+    assert realtime_server.behaviour.cancel_no_id_scope == "only_if_single"
+    with pytest.raises(antiphon.ConnectError):
+        await antiphon.connect(url=realtime_server.url, api_key="wrong")
 
 
-def test_each_test_finds_it_as_new(pytester: pytest.Pytester) -> None:
-    result = inner(
-        pytester,
-        "async def test_one(realtime_server):\n"
-        "    realtime_server.behave(voice='cedar')\n"
-        "    async with antiphon.connect(url=realtime_server.url) as session:\n"
-        "        assert session.config['audio']['output']['voice'] == 'cedar'\n"
-        "\n"
-        "async def test_two(realtime_server):\n"
-        "    assert realtime_server.sessions == []\n"
-        "    async with antiphon.connect(url=realtime_server.url) as session:\n"
-        "        assert session.config['audio']['output']['voice'] == 'marin'\n",
-    )
-    result.assert_outcomes(passed=2)
+async def test_every_test_meets_it_as_new(realtime_server: ThreadedServer) -> None:
+    # Whatever the tests before did to it.
+    assert not realtime_server.sessions
+    assert not realtime_server.received()
+    assert realtime_server.behaviour == Behaviour()
+    assert await reply_of(realtime_server.url) == "Hello. What can I do for you?"
 
 
 def inner(pytester: pytest.Pytester, body: str) -> pytest.RunResult:
-    pytester.makepyfile(
-        f"import pytest\nimport antiphon\nfrom antiphon.emulator import Script, say\n{body}"
-    )
+    pytester.makepyfile(f"import pytest\nfrom antiphon.emulator import say\n{body}")
     return pytester.runpytest_inprocess(*INNER)
 
 
 def test_steps_left_over_fail_a_test_that_passed(pytester: pytest.Pytester) -> None:
     result = inner(
-        pytester,
-        "def test_it(realtime_server):\n    realtime_server.play(say('never'))\n",
+        pytester, "def test_it(realtime_server):\n    realtime_server.play(say('never'))\n"
     )
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*ScriptNotConsumed: the script was not played as written:*"])
@@ -83,8 +76,20 @@ def test_steps_left_over_do_not_hide_why_a_test_failed(pytester: pytest.Pytester
         "    realtime_server.play(say('never'))\n"
         "    assert 1 == 2\n",
     )
-    assert result.parseoutcomes()["failed"] == 1
-    result.stdout.fnmatch_lines(["*assert 1 == 2*"])
+    result.assert_outcomes(failed=1)
+
+
+def test_loading_the_plugin_imports_no_engine() -> None:
+    program = (
+        "import sys, antiphon.emulator.pytest_plugin\n"
+        "heavy = {'engine', 'server', 'threaded', 'shapes', 'vad', 'speech'}\n"
+        "print(sorted(heavy & {name.rpartition('.')[2] for name in sys.modules "
+        "if name.startswith('antiphon.emulator.')}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"
 
 
 CLIENT = """\
