@@ -56,6 +56,8 @@ class VoiceDetector:
             samples = samples[::3]
         else:
             samples = decode_g711(frame, self._audio.name)
-        if max(samples) - min(samples) < self._floor:
+        # Every fourth sample tells loud from quiet, at a quarter of the time.
+        some = samples[::4]
+        if max(some) - min(some) < self._floor:
             return False
         return bool(self._vad.is_speech(samples.tobytes(), 8000))
