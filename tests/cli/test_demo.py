@@ -4,6 +4,8 @@ import asyncio
 import os
 import pty
 import re
+import signal
+import subprocess
 import wave
 from pathlib import Path
 
@@ -13,8 +15,7 @@ import antiphon
 from antiphon.cli.demo.claims import Seen, check
 from antiphon.cli.demo.files import spoken_sentence
 from antiphon.cli.demo.observer import Line, Observer
-from antiphon.emulator import EmulatorServer, profile, say, speech
-from antiphon.emulator.script import Script
+from antiphon.emulator import EmulatorServer, Faults, Script, on, profile, say, speech
 from antiphon.wire.client_events import ResponseCancel
 from tests.helpers.command import COMMAND, environment
 from tests.helpers.command import antiphon as run_antiphon
@@ -147,7 +148,7 @@ def test_in_a_terminal_it_draws_every_response_and_reports(tmp_path: Path) -> No
         assert re.search(row, text)
     assert re.search(r"coach +out of band +cancelled", text)
     assert re.search(r"next reply +default +completed", text)
-    assert "receipt of interrupt()" in text
+    assert re.search(r"reply +default +cancelled +yes +resp_", text)
     assert text.count("✓") == 8 and "✗" not in text
 
 
@@ -168,6 +169,48 @@ def test_without_rich_it_says_how_to_get_it_and_goes_on(tmp_path: Path) -> None:
     assert status == 0
     assert "pip install 'antiphon[cli]'" in drawn
     assert "What held" in drawn
+
+
+async def test_a_connection_that_is_lost_ends_it_with_1(tmp_path: Path) -> None:
+    async with EmulatorServer(faults=Faults(on("response.created", nth=2).close(1011))) as server:
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND,
+            *("demo", "--plain", "--fast", "--url", server.url, "--out", str(tmp_path)),
+            env=environment(),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(SECONDS):
+            _, err = await process.communicate()
+    assert process.returncode == 1
+    assert b"1011" in err and len(err.splitlines()) == 2
+
+
+def test_without_the_voice_detector_it_says_how_to_get_it() -> None:
+    code = (
+        "import sys; sys.modules['webrtcvad'] = None; "
+        "from antiphon.cli import main; sys.exit(main(['demo', '--plain']))"
+    )
+    done = subprocess.run(
+        [COMMAND[0], "-c", code], capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "pip install 'antiphon[emulator]'" in done.stderr
+
+
+def test_ctrl_c_ends_it_with_130() -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "demo", "--plain"],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert "antiphon demo on its own server" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=SECONDS)
+    assert (process.returncode, err) == (130, "")
 
 
 # The claims are only worth something if they can fail.

@@ -14,6 +14,9 @@ from antiphon.cli.arguments import profile_name
 from antiphon.cli.knobs import knob, listing, turned
 from antiphon.cli.script_file import FORMAT, ScriptFileError, read_script
 from antiphon.emulator import PROFILES, Behaviour, EmulatorServer, Pace, Script, profile
+from antiphon.emulator.formats import PCM16
+from antiphon.emulator.vad import VoiceDetector
+from antiphon.exceptions import MissingDependency
 
 __all__ = ["add_arguments", "run"]
 
@@ -135,11 +138,19 @@ async def _serve(server: EmulatorServer, args: argparse.Namespace) -> int:
             _CLIENTS.format(http=server.http_url, ws=server.url, key=key, unless=unless),
             flush=True,
         )
+        _warn_if_deaf()
         await stop.wait()
     finally:
         await server.stop()
     print("\nstopped")
     return 0
+
+
+def _warn_if_deaf() -> None:
+    try:
+        VoiceDetector(PCM16)
+    except MissingDependency as missing:
+        print(f"\nWithout turn detection: {missing}", file=sys.stderr)
 
 
 def _pace(text: str) -> Any:

@@ -18,6 +18,8 @@ from antiphon.cli.demo.observer import Line, Observer
 from antiphon.cli.demo.plain import PlainView
 from antiphon.cli.demo.scene import CONFIG, Scene, SceneBroke, script
 from antiphon.emulator import EmulatorServer, profile
+from antiphon.emulator.formats import PCM16
+from antiphon.emulator.vad import VoiceDetector
 
 __all__ = ["View", "add_arguments", "perform", "run"]
 
@@ -30,6 +32,7 @@ Without --url it brings its own server, and needs neither a key nor a network.""
 
 DEFAULT_PROFILE = "openai-2025-06-03"
 _HURRY = 10.0
+_ONCE = antiphon.ReconnectPolicy(attempts=0)  # a lost connection is to be seen, not healed
 _BETA = ("beta", "voice_live")  # dialects of the emulator with the beta's event names
 
 
@@ -142,19 +145,21 @@ async def perform(
     broke = ""
     async with AsyncExitStack() as stack:
         if url is None:
+            VoiceDetector(PCM16)  # raises now what would otherwise break the server later
             behaviour = profile(profile_name)
             server = await stack.enter_async_context(EmulatorServer(behaviour, script(speed)))
             view.title(f"antiphon demo on its own server, profile {profile_name}: {server.url}")
             connecting = antiphon.connect(
                 url=server.url,
                 session=CONFIG,
+                reconnect=_ONCE,
                 dialect="beta" if behaviour.dialect in _BETA else "ga",
             )
             session = await stack.enter_async_context(connecting)
             seen.engine = server.sessions[0]
         else:
             view.title(f"antiphon demo on {url}, model {model}")
-            connecting = antiphon.connect(url=url, model=model, session=CONFIG)
+            connecting = antiphon.connect(url=url, model=model, session=CONFIG, reconnect=_ONCE)
             session = await stack.enter_async_context(connecting)
         observer = Observer(session, view.tell)
         stack.push_async_callback(observer.close)

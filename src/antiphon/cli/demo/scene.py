@@ -7,8 +7,8 @@ for. Everything here is the public API, as a program of the user's would call it
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
 
 import antiphon
 from antiphon.cli.demo.claims import Seen
@@ -19,6 +19,8 @@ from antiphon.emulator.script import Answer
 from antiphon.wire.client_events import ResponseCancel
 
 __all__ = ["CONFIG", "Scene", "SceneBroke", "script"]
+
+T = TypeVar("T")
 
 _PIECE_MS = 40
 _PATIENCE_S = 20.0
@@ -132,16 +134,28 @@ class Scene:
         Raises:
             SceneBroke: the server did not do its part.
         """
+        acts = asyncio.ensure_future(self._acts(spoken))
+        closed = asyncio.ensure_future(_result(self._session.closed))
         try:
-            async with self._microphone(spoken):
-                reply = await self._hear_reply()
-                await self._run_beside(reply)
-                await self._try_bare_cancel()
-                await self._interrupt_and_go_on()
+            await asyncio.wait({acts, closed}, return_when=asyncio.FIRST_COMPLETED)
+            if not acts.done():
+                raise SceneBroke(str(await closed))
+            await acts
         except antiphon.RealtimeError as error:  # a RequestTimeout, too, which says more
             raise SceneBroke(f"{type(error).__name__}: {error}") from error
         except TimeoutError:
             raise SceneBroke(f"the server was silent for {_PATIENCE_S:g} s") from None
+        finally:
+            acts.cancel()
+            closed.cancel()
+            await asyncio.gather(acts, closed, return_exceptions=True)
+
+    async def _acts(self, spoken: bytes) -> None:
+        async with self._microphone(spoken):
+            reply = await self._hear_reply()
+            await self._run_beside(reply)
+            await self._try_bare_cancel()
+            await self._interrupt_and_go_on()
 
     # --- acts -----------------------------------------------------------------------------------
 
@@ -260,3 +274,7 @@ class Scene:
 
 def _is_over(track: Track) -> bool:
     return track.handle.audio.ended
+
+
+async def _result(awaited: Awaitable[T]) -> T:
+    return await awaited

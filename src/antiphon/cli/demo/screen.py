@@ -15,12 +15,13 @@ from rich.text import Text
 import antiphon
 from antiphon.cli.demo.claims import Claim
 from antiphon.cli.demo.observer import BYTES_PER_S, Line, Observer, Track
-from antiphon.cli.demo.plain import heard
 
 __all__ = ["ScreenView"]
 
 _FRAMES_PER_S = 12
-_TRACE_LINES = 14
+_TRACE_LINES = 14  # at most; fewer where the terminal is low
+_OTHER_LINES = 13  # of the picture: title, act, responses, frames
+_WIDE = 96  # columns from which there is room for the words
 _BAR_S = 12  # seconds of audio at which a bar is full
 _BAR_WIDTH = 10
 _SAYS = 22  # characters of the transcript's end
@@ -85,7 +86,7 @@ class ScreenView:
         """What there is to see at this moment."""
         tracks = self._observer.tracks if self._observer is not None else []
         return Group(
-            Text(self._title, style="dim"),
+            Text(self._title, style="dim", no_wrap=True, overflow="ellipsis"),
             Text(),
             Text(f"▸ {self._act}", style="bold"),
             Panel(
@@ -101,7 +102,9 @@ class ScreenView:
         table.add_column("state", width=10, no_wrap=True)
         table.add_column("heard", width=_BAR_WIDTH + 14, no_wrap=True)
         table.add_column("discarded", width=9, justify="right", no_wrap=True)
-        table.add_column("says", ratio=1, no_wrap=True, overflow="ellipsis")
+        wide = self.console.width >= _WIDE
+        if wide:
+            table.add_column("says", ratio=1, no_wrap=True, overflow="ellipsis")
         for track in tracks:
             state = _state(track)
             table.add_row(
@@ -110,15 +113,16 @@ class ScreenView:
                 Text(state, style=_STATE.get(state, "")),
                 _bar(track),
                 f"{track.discarded} B" if track.discarded else "",
-                Text(_last_words(track.words), style="dim"),
+                *([Text(_last_words(track.words), style="dim")] if wide else []),
             )
         for _ in range(4 - len(tracks)):
             table.add_row()
         return table
 
     def _wire(self) -> Group:
-        drawn = [_trace_line(line) for line in self._lines]
-        return Group(*drawn, *(Text() for _ in range(_TRACE_LINES - len(drawn))))
+        room = min(_TRACE_LINES, max(3, self.console.size.height - _OTHER_LINES))
+        drawn = [_trace_line(line) for line in list(self._lines)[-room:]]
+        return Group(*drawn, *(Text() for _ in range(room - len(drawn))))
 
     def _wire_title(self) -> str:
         sent = self._observer.microphone if self._observer is not None else 0
@@ -135,18 +139,16 @@ class ScreenView:
     ) -> None:
         """What became of everything."""
         table = Table(box=None, pad_edge=False, header_style="dim")
-        for head in ("receipt of interrupt()", "lane", "outcome", "cancel sent", "heard", "id"):
+        for head in ("receipt", "lane", "outcome", "cancel sent", "id"):
             table.add_column(head, no_wrap=True)
-        by_id = {track.handle.id: track for track in observer.tracks}
         for entry in receipt.entries:
-            track = by_id.get(entry.response_id)
+            outcome = str(entry.outcome.kind)
             table.add_row(
                 Text(entry.purpose or "reply", style="bold"),
                 str(entry.lane).replace("_", " "),
-                Text(str(entry.outcome.kind), style=_STATE.get(str(entry.outcome.kind), "")),
+                Text(outcome, style=_STATE.get(outcome, "")),
                 "yes" if entry.cancel_sent else "no",
-                heard(track) if track is not None else "",
-                Text(_short(entry.response_id), style="dim"),
+                Text(entry.response_id or "(none)", style="dim"),
             )
         self.console.print(Rule(style="dim"))
         if receipt.entries:
