@@ -27,6 +27,7 @@ __all__ = [
     "BOTH",
     "EVENTS",
     "PLUGINS",
+    "RETRY",
     "Spoken",
     "Watched",
     "both",
@@ -261,7 +262,9 @@ async def open_session(
     **options: Any,
 ) -> AsyncIterator[Watched]:
     """A session of this plugin, closed at the end."""
-    options = {"base_url": server.http_url, "api_key": "test", "conn_options": RETRY, **options}
+    if "base_url" not in options:
+        options["base_url"] = server.http_url
+    options = {"api_key": "test", "conn_options": RETRY, **options}
     model = (make or plugin_module(plugin).realtime.RealtimeModel)(**options)
     session = model.session(turn_detection_disabled=turn_detection_disabled)
     watched = Watched(session, model, server)
