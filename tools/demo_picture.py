@@ -17,7 +17,7 @@ from antiphon.cli.demo.screen import ScreenView
 
 __all__ = ["main"]
 
-WIDTH = 100
+WIDTH, HEIGHT = 100, 40
 # rich's own template, without the font that it would fetch from elsewhere.
 TEMPLATE = """\
 <svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
@@ -50,7 +50,9 @@ class Photographer(ScreenView):
     """Keeps the picture of the moment when the next reply is well under way."""
 
     def __init__(self) -> None:
-        super().__init__(Console(file=io.StringIO(), force_terminal=True, width=WIDTH))
+        super().__init__(
+            Console(file=io.StringIO(), force_terminal=True, width=WIDTH, height=HEIGHT)
+        )
         self.taken: str | None = None
 
     def picture(self) -> RenderableType:
@@ -58,7 +60,12 @@ class Photographer(ScreenView):
         tracks = self._observer.tracks if self._observer is not None else []
         if self.taken is None and len(tracks) == 4 and len(tracks[3].heard) > BYTES_PER_S:
             console = Console(
-                record=True, file=io.StringIO(), force_terminal=True, width=WIDTH, highlight=False
+                record=True,
+                file=io.StringIO(),
+                force_terminal=True,
+                width=WIDTH,
+                height=HEIGHT,
+                highlight=False,
             )
             console.print(whole)
             self.taken = console.export_svg(
