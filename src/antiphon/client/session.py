@@ -576,12 +576,16 @@ class Session:
     def _begin(self) -> None:
         """As `_start`, in the background; what is asked meanwhile is held, in order."""
         if self._config:
-            _ = self.update(self._config)
+            # As after a loss: the core keeps it until it has been taken, through further losses.
+            self._check_encodable(SessionUpdate(session=self._config))
+            beginning = Snapshot(session=self._config)
+            self._apply(self._connection.resume(beginning, self._time()))
         self._spawn(self._establish())
 
     async def _establish(self) -> None:
         link = await self._open_link(self._policy.attempts + 1)
         if link is not None:
+            self._attempts = 0
             self._attach(link)
             self._emit("connected", self)
             self._run_callbacks()
@@ -687,6 +691,7 @@ class Session:
 
     async def _rotate(self) -> None:
         """Open a second socket, to change over at the next quiet moment."""
+        old = self._link
         link = Link(self, self._new_connection())
         try:
             await link.open(self._connector, self._endpoint, self._connect_timeout)
@@ -694,9 +699,8 @@ class Session:
             # The old one still works. When it ends, `_reconnect` tries harder.
             self.counters["rotation_failed"] += 1
             return
-        old = self._link
-        if old is None:
-            # Lost meanwhile; `_reconnect` is at work.
+        if old is None or self._link is not old:
+            # Lost meanwhile: `_reconnect` is at work, or done.
             link.close()
             return
         self._standby = link
