@@ -60,6 +60,7 @@ def test_version_is_that_of_the_package() -> None:
         (["demmo"], "no command 'demmo'. Did you mean 'demo'?"),
         (["--hlep"], "unknown argument '--hlep'. Did you mean '--help'?"),
         (["demo", "--fsat"], "unknown argument '--fsat'. Did you mean '--fast'?"),
+        (["demo", "--pla"], "unknown argument '--pla'. Did you mean '--plain'?"),
         (["demo", "--profile=opnai"], "no profile 'opnai'. Did you mean 'openai'?"),
         (["serve", "8765"], "unknown argument '8765'."),
         (["serve", "--port", "http"], "argument --port: invalid int value: 'http'"),

@@ -71,7 +71,9 @@ _USAGE = "antiphon [-h] [--version] COMMAND ..."
 
 def _run(command: Callable[[Any], int], prog: str, args: Any) -> int:
     try:
-        return command(args)
+        status = command(args)
+        sys.stdout.flush()  # here, where a reader that has gone away can be told from an error
+        return status
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
