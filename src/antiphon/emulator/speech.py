@@ -21,6 +21,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import add
 
 from antiphon.emulator.formats import PCM16, AudioFormat, encode_g711
 
@@ -32,6 +33,7 @@ _PERIOD_MS = 200
 _PITCHES_HZ = (220, 245, 275, 295, 330, 370, 415, 440, 495, 555, 590, 660)
 _AMPLITUDE = 1800
 _BLOCK_SAMPLES = 24
+_CHECK_FACTOR = 0x9E3779B1
 _G711_BLOCK = 80
 
 
@@ -85,11 +87,10 @@ def synthesize(
     tag = tag_of(response_id)
     if audio.sample_bytes == 1:
         return _synthesize_g711(tag, start_ms, length_ms, audio)
-    tone = _tone(_PITCHES_HZ[tag % len(_PITCHES_HZ)])
+    tone = _tone_as_int(_PITCHES_HZ[tag % len(_PITCHES_HZ)], start_ms % _PERIOD_MS, length_ms)
     bits = _pcm_marks(tag, start_ms, length_ms)
-    base = _slice_cyclic(tone, start_ms * PCM16.bytes_per_ms, len(bits))
     # The tone has its lowest three bits clear, so that adding the mark is one OR.
-    merged = int.from_bytes(base, "little") | int.from_bytes(bits, "little")
+    merged = tone | int.from_bytes(bits, "little")
     return merged.to_bytes(len(bits), "little")
 
 
@@ -153,7 +154,7 @@ def _check_base(tag: int) -> int:
 
 def _check(tag: int, index: int) -> int:
     # Fibonacci hashing: the top bits of a 32-bit product depend on all bits below.
-    return (_check_base(tag) + index) * 0x9E3779B1 >> 20 & 0xFFF
+    return (_check_base(tag) + index) * _CHECK_FACTOR >> 20 & 0xFFF
 
 
 def _mark_value(tag: int, index: int) -> int:
@@ -178,10 +179,19 @@ def _pcm_marks(tag: int, start_ms: int, length_ms: int) -> bytes:
     head = four[tag >> 24] + four[tag >> 12 & 4095] + four[tag & 4095]
     base = _check_base(tag)
     parts: list[bytes] = []
-    for place in range(start_ms, start_ms + length_ms):
+    place, end = start_ms, start_ms + length_ms
+    while place < end:
+        # A stretch in which only the index's lower half counts: a slice of the table has it all.
         index = place & 0xFFFFFF
-        check = (base + index) * 0x9E3779B1 >> 20 & 0xFFF
-        parts += (head, four[index >> 12], four[index & 4095], four[check])
+        count = min(end - place, 4096 - (index & 4095))
+        # `_check`, which looks at 32 bits of the product only, for one index after the other.
+        first = (base + index) * _CHECK_FACTOR & 0xFFFFFFFF
+        products = range(first, first + count * _CHECK_FACTOR, _CHECK_FACTOR)
+        lower = four[index & 4095 : (index & 4095) + count]
+        checks = [four[product >> 20 & 0xFFF] for product in products]
+        common = head + four[index >> 12]
+        parts += (common, common.join(map(add, lower, checks)))
+        place += count
     return b"".join(parts)
 
 
@@ -210,6 +220,14 @@ def _pulse(pitch_hz: int, rate: int) -> Iterator[int]:
 @lru_cache(maxsize=len(_PITCHES_HZ))
 def _tone(pitch_hz: int) -> bytes:
     return _little_endian(array("h", (value & ~7 for value in _pulse(pitch_hz, PCM16.rate))))
+
+
+@lru_cache(maxsize=512)
+def _tone_as_int(pitch_hz: int, start_ms: int, length_ms: int) -> int:
+    size = PCM16.bytes_per_ms
+    return int.from_bytes(
+        _slice_cyclic(_tone(pitch_hz), start_ms * size, length_ms * size), "little"
+    )
 
 
 @lru_cache(maxsize=2 * len(_PITCHES_HZ))

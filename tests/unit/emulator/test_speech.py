@@ -90,3 +90,9 @@ def test_user_voice_has_the_length_it_was_asked_for() -> None:
     assert len(speech.user_voice(250)) == 48 * 250
     assert len(speech.user_voice(250, rate=8000)) == 16 * 250
     assert spans(speech.user_voice(100)) == [Span(None, 0, 100)]
+
+
+@pytest.mark.parametrize("start", [0, 4066, 8191, 2**24 - 7])
+def test_marks_count_on_over_every_boundary(start: int) -> None:
+    marks = identify(synthesize("resp_a", start, 100))
+    assert marks == [Mark(TAG, (start + n) % 2**24) for n in range(100)]
