@@ -1,0 +1,213 @@
+"""Deadlines, loss, going on elsewhere, and the time without a socket."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from antiphon.exceptions import (
+    ConnectionClosedError,
+    LocalProtocolError,
+    ResponseRejected,
+)
+from antiphon.protocol.connection import Connection
+from antiphon.protocol.options import Options
+from antiphon.protocol.response import OnBusy
+from antiphon.protocol.snapshot import Snapshot
+from antiphon.wire import server_events as said
+from antiphon.wire.client_events import (
+    ResponseCreateParams,
+    SessionUpdate,
+)
+from antiphon.wire.items import Item
+from tests.helpers.builders import (
+    ACTIVE,
+    conversation_item_added,
+    message,
+    text_delta,
+)
+from tests.helpers.playbook import Ask, C, Is, Lose, Oops, Playbook, S, Wait, check, finished, live
+
+__all__: list[str] = []
+
+PCM = {"type": "audio/pcm", "rate": 24000}
+ULAW = {"type": "audio/pcmu"}
+
+
+def connection(**options: Any) -> Connection:
+    return Connection("t", Options(**options))
+
+
+def test_shell_is_told_when_to_come_back() -> None:
+    made = connection(create_timeout=3.0)
+    assert made.next_deadline() is None
+    made.create_response(ResponseCreateParams(), 10.0)
+    assert made.next_deadline() == 13.0
+    assert made.advance(12.9) == []
+
+
+def test_held_create_is_tried_again_in_time() -> None:
+    check(
+        connection(busy_backoff=1.0),
+        [
+            Ask("create", "a"),
+            C("response.create", "a"),
+            S("error", create="a", code=ACTIVE),
+            Wait(1.9),
+            Wait(0.1),
+            C("response.create", "a"),
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda made: made.create_response(ResponseCreateParams(), 0.0),
+        lambda made: made.append_audio(b"\0\0"),
+        lambda made: made.commit_audio(0.0),
+        lambda made: made.clear_audio(0.0),
+        lambda made: made.create_item(message("item_1"), 0.0),
+        lambda made: made.update_session({}, 0.0),
+    ],
+)
+def test_lost_connection_takes_no_more_commands(ask: Callable[[Connection], object]) -> None:
+    made = connection()
+    made.append_audio(bytes(96))
+    made.lose(ConnectionClosedError(1006, "", "network"), 0.0)
+    with pytest.raises(LocalProtocolError, match="gone"):
+        ask(made)
+    assert made.input_audio.uncommitted_bytes == 96, "and nothing of it took effect"
+    assert made.unsettled == () and made.next_deadline() is None
+
+
+def test_new_connection_takes_up_where_the_old_one_was() -> None:
+    old = connection()
+    old.update_session({"voice": "cedar", "audio": {"input": {"format": PCM}}}, 0.0)
+    old.receive(said.SessionUpdated(session={"voice": "cedar", "more": "defaults"}), 0.0)
+    old.receive(conversation_item_added(message("item_1", role="user")), 0.0)
+    old.receive(conversation_item_added(Item(type="message", id="item_2", role="user")), 0.0)
+    snapshot = old.snapshot()
+    play = check(
+        Connection("u"),
+        [
+            Ask("resume", snapshot),
+            C("session.update"),
+            C("conversation.item.create", "item_1"),
+            Oops("unsent"),
+        ],
+    )
+    (update, _) = play.sent
+    assert isinstance(update, SessionUpdate)
+    assert update.session == {
+        "type": "realtime",
+        "voice": "cedar",
+        "audio": {"input": {"format": PCM}},
+    }
+
+
+def test_nothing_to_resume() -> None:
+    check(Connection("u"), [Ask("resume", connection().snapshot())])
+
+
+def test_second_loss_before_the_answers_keeps_the_configuration() -> None:
+    new = connection()
+    new.resume(Snapshot(session={"voice": "cedar"}), 0.0)
+    assert new.snapshot().session == {"voice": "cedar"}
+
+
+def test_replayed_item_that_is_deleted_stays_deleted() -> None:
+    new = connection()
+    new.resume(Snapshot(session={}, items=(message("item_1"), message("item_2"))), 0.0)
+    new.receive(said.ConversationItemDeleted(item_id="item_1"), 0.0)
+    assert [item.id for item in new.snapshot().items] == ["item_2"]
+
+
+def test_without_a_socket_creates_wait_and_no_deadline_runs() -> None:
+    play = Playbook(Connection("t", online=False))
+    play.check(
+        [
+            Ask("create", "a"),
+            Ask("create", "x", conversation="none"),
+            Ask("commit_audio"),
+            C("input_audio_buffer.commit"),
+            Ask("create", "b"),
+            Wait(100.0),
+        ]
+    )
+    assert play.connection.next_deadline() is None
+    early = play.connection.go_online(play.now, up_to=play["x"])
+    assert len(early) == 2, "a and x, which were asked before the commit"
+    late = play.connection.go_online(play.now)
+    assert late == [] and play["b"].state == "queued", "the lane is taken by a"
+    assert play.connection.next_deadline() == 110.0, "from now on"
+    assert play.connection.go_online(play.now) == []
+
+
+def test_create_made_without_a_socket_can_be_cancelled() -> None:
+    play = Playbook(Connection("t", online=False))
+    play.check(
+        [
+            Ask("create", "a", on_busy="send"),
+            Ask("interrupt"),
+            Is("a", "ended", "cancelled"),
+            Is("a", "settled", "cancelled (never_sent)"),
+            Is("interruption", "over"),
+        ]
+    )
+    assert play.connection.go_online(0.0) == []
+
+
+DETECTS = said.SessionUpdated(session={"audio": {"input": {"turn_detection": {"type": "x"}}}})
+BY_HAND = said.SessionUpdated(session={"audio": {"input": {"turn_detection": None}}})
+
+
+def test_connection_without_work_is_idle() -> None:
+    play = check(connection(), [*live("a")])
+    assert not play.connection.idle
+    play.check([*finished("a")])
+    assert play.connection.idle
+
+
+def test_connection_with_an_open_request_is_not_idle() -> None:
+    play = check(connection(), [Ask("delete_item", "x"), C("conversation.item.delete", "x")])
+    assert not play.connection.idle
+
+
+@pytest.mark.parametrize(("session", "idle"), [(DETECTS, True), (BY_HAND, False)])
+def test_audio_that_only_the_caller_commits_is_work(session: said.ServerEvent, idle: bool) -> None:
+    made = connection()
+    made.receive(session, 0.0)
+    made.append_audio(b"\0\0")
+    assert made.idle is idle
+
+
+def test_speech_that_is_not_committed_is_work() -> None:
+    made = connection()
+    made.receive(DETECTS, 0.0)
+    made.receive(said.InputAudioBufferSpeechStarted(item_id="u"), 0.0)
+    assert not made.idle
+    made.receive(said.InputAudioBufferCommitted(item_id="u"), 0.0)
+    assert made.idle
+
+
+def test_reject_is_an_answer_at_once() -> None:
+    made = connection()
+    made.create_response(ResponseCreateParams(), 0.0)
+    with pytest.raises(ResponseRejected) as refused:
+        made.create_response(ResponseCreateParams(), 0.0, on_busy=OnBusy.REJECT)
+    assert refused.value.code == ACTIVE and len(made.unsettled) == 1
+
+
+def test_losing_twice_says_it_once() -> None:
+    check(
+        connection(),
+        [
+            Ask("clear_audio"),
+            C("input_audio_buffer.clear"),
+            Lose(),
+            Oops("refused", "input_audio_buffer.clear ConnectionClosedError"),
+            Lose(),
+            S(text_delta("resp_a")),
+        ],
+    )
