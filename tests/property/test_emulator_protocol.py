@@ -223,6 +223,7 @@ class RudeClient(RuleBasedStateMachine):
                 handler(self, event)
             elif event["type"].startswith("response."):
                 self.check_output(event)
+        self.check_engine()
 
     def check_created(self, event: Json) -> None:
         response = event["response"]
@@ -276,8 +277,7 @@ class RudeClient(RuleBasedStateMachine):
         "error": check_error,
     }
 
-    @invariant()
-    def engine_agrees(self) -> None:
+    def check_engine(self) -> None:
         active = set(self.client.engine.active_responses)
         assert active.isdisjoint(self.done)
         dropped = self.behaviour.superseded_done is SupersededDone.OMITTED
