@@ -66,7 +66,10 @@ class Assistant(Agent):
         logger.info("guard: %s", verdict, extra={"response_id": guard.id})
         if verdict.startswith("yes"):
             await self.session.interrupt()
-            self.session.generate_reply(instructions="Say that you cannot give medical advice.")
+            declining = self.session.generate_reply(
+                instructions="Say that you cannot give medical advice."
+            )
+            await declining.wait_for_playout()
 
 
 # The health check answers on every interface unless told otherwise.
@@ -81,4 +84,5 @@ async def entrypoint(ctx: JobContext) -> None:
     )
     await session.start(agent=Assistant(), room=ctx.room)
     await ctx.connect()
-    session.generate_reply(instructions="Greet the caller.")
+    greeting = session.generate_reply(instructions="Greet the caller.")
+    await greeting.wait_for_playout()

@@ -107,7 +107,7 @@ class Spoken:
     @property
     def tags(self) -> set[int]:
         """Which responses its audio came from."""
-        return {span.tag for span in speech.spans(self.pcm)}
+        return {span.tag for span in speech.spans(self.pcm) if span.tag is not None}
 
 
 @dataclass
@@ -151,7 +151,7 @@ class Watched:
     def _recorder(self, name: str) -> Callable[[Any], None]:
         def record(event: Any) -> None:
             # The metrics of a connection come when they come; they are looked at by themselves.
-            if name != "metrics_collected" or getattr(event, "request_id", ""):
+            if name != "metrics_collected" or getattr(event, "request_id", None):
                 self.log.append((name, event))
             if name == "generation_created":
                 self.reads.append(self.read(event))
