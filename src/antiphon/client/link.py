@@ -40,6 +40,7 @@ class Link:
         self.ready: Moment[None] = Moment()
         self._waiting = True
         self._last_error: ErrorInfo | None = None
+        self._lost: ConnectError | None = None
         self._decode = session._codec.decode
 
     async def open(self, connector: Connector, endpoint: Endpoint, within: float) -> None:
@@ -54,9 +55,8 @@ class Link:
                 self.transport = await connector(endpoint.url, endpoint.headers, self)
                 self.opened_at = loop.time()
                 await self.ready
-            if self.gone.is_set():
-                # Made and lost again before this task ran.
-                raise ConnectError("the server closed the connection at once", retryable=True)
+            if self._lost is not None:
+                raise self._lost  # made, and lost again before this task ran
         except TimeoutError as silent:
             self.close()
             raise ConnectError(
@@ -103,11 +103,10 @@ class Link:
         error_code = (error.code if error is not None else None) or (told and told[1]) or None
         said = (error.message if error is not None else None) or reason or "no reason given"
         shown = "without a close frame" if code is None else f"with code {code}"
-        self.ready.fail(
-            ConnectError(
-                f"the server closed the connection {shown}: {said}",
-                code=error_code,
-                retryable=is_retryable(code),
-            )
+        self._lost = ConnectError(
+            f"the server closed the connection {shown}: {said}",
+            code=error_code,
+            retryable=is_retryable(code),
         )
+        self.ready.fail(self._lost)
         self._session._link_lost(self, code, reason)
