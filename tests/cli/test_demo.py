@@ -121,7 +121,7 @@ def in_terminal(*command: str, **changes: str) -> tuple[int, str]:
     """Run a command in a terminal of 100 columns: its status, and all that it drew."""
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execvpe(command[0], command, environment(TERM="xterm-256color", **changes))
+        os.execvpe(command[0], command, environment(**{"TERM": "xterm-256color", **changes}))
     drawn = b""
     while True:
         try:
@@ -152,11 +152,14 @@ def test_in_a_terminal_it_draws_every_response_and_reports(tmp_path: Path) -> No
     assert text.count("✓") == 8 and "✗" not in text
 
 
-def test_no_color_means_plain_text_in_a_terminal_too(tmp_path: Path) -> None:
-    status, drawn = in_terminal(*DEMO, "--out", str(tmp_path), NO_COLOR="1")
-    assert status == 0
-    assert "\x1b[" not in drawn
-    assert "What held" in drawn
+@pytest.mark.parametrize(
+    ("changes", "plain"), [({}, False), ({"NO_COLOR": "1"}, True), ({"TERM": "dumb"}, True)]
+)
+def test_a_terminal_gets_plain_text_where_it_asks_for_it(
+    changes: dict[str, str], plain: bool
+) -> None:
+    code = "from antiphon.cli.console import wants_plain; print(wants_plain(False))"
+    assert in_terminal(COMMAND[0], "-c", code, **changes) == (0, f"{plain}\r\n")
 
 
 def test_without_rich_it_says_how_to_get_it_and_goes_on(tmp_path: Path) -> None:
