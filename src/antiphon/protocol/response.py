@@ -260,6 +260,8 @@ class Cause(StrEnum):
 
 
 class OutcomeKind(StrEnum):
+    """How a response ended, in one word: what a program branches on."""
+
     COMPLETED = "completed"
     CANCELLED = "cancelled"
     INCOMPLETE = "incomplete"
