@@ -101,11 +101,10 @@ def run(args: argparse.Namespace) -> int:
             print("For the live view: pip install 'antiphon[cli]'. Without it, text:\n")
         else:
             view = ScreenView()
-    folder = args.out or Path(tempfile.mkdtemp(prefix="antiphon-demo-"))
     return asyncio.run(
         perform(
             view,
-            folder,
+            args.out,
             url=args.url,
             model=args.model,
             profile_name=args.profile,
@@ -116,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def perform(
     view: View,
-    folder: Path,
+    out: Path | None = None,
     *,
     url: str | None = None,
     model: str = "gpt-realtime",
@@ -127,7 +126,7 @@ async def perform(
 
     Args:
         view: shows it.
-        folder: where files are left.
+        out: where files are left; a new folder by default.
         url: a server to play it with; None brings one.
         model: what to ask that server for.
         profile_name: how the embedded server behaves.
@@ -171,6 +170,7 @@ async def perform(
             except SceneBroke as problem:
                 broke = str(problem)
         claims = check(observer, seen)
+    folder = out or Path(tempfile.mkdtemp(prefix="antiphon-demo-"))
     files = leave(folder, observer.tracks, observer.trace)
     view.report(observer, seen.receipt, claims, files)
     failed = [claim for claim in claims if claim.holds is False]
