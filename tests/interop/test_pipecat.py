@@ -115,6 +115,7 @@ async def test_interrupting_an_out_of_band_response_leaves_it_deaf(client: Clien
         seen = await client.play("bare_cancel", server)
         (engine,) = server.sessions
         assert "response_id" not in engine.received_of("response.cancel")[0]
+    assert "cancelled" not in _statuses(engine)
     assert "item_truncate_invalid_item_id" in seen.one("error")["what"]
 
 
