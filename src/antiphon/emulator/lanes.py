@@ -4,7 +4,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import Any
 
-from antiphon.emulator.response import Lane, Phase, Response
+from antiphon.emulator.response import Lane, Response
 
 __all__ = ["Lanes", "Request", "Slot"]
 
@@ -71,8 +71,9 @@ class Lanes:
 
     def single(self) -> Response | None:
         """The only response in progress, or None if there are several or none."""
-        found = [one for one in self.active.values() if one.phase is not Phase.ACCEPTED]
-        return found[0] if len(found) == 1 else None
+        in_progress = (one for one in self.active.values() if one.in_progress)
+        first, second = next(in_progress, None), next(in_progress, None)
+        return first if second is None else None
 
     def oldest_out_of_band(self) -> Response | None:
         """The out-of-band response that has been in progress for longest."""

@@ -274,7 +274,8 @@ class Responses:
         announce: bool = True,
         release: bool = True,
     ) -> None:
-        response.moves(Cause.END)
+        if not response.moves(Cause.END):
+            return
         response.unschedule()
         response.steps = None
         output = [opened.item.body for opened in response.items]  # P-160: without audio
