@@ -461,3 +461,18 @@ def test_audio_appended_after_a_commit_is_not_counted_as_committed() -> None:
 
     play.play(S(InputAudioBufferCommitted(item_id="item_1")))
     assert play.connection.input_audio.uncommitted_ms == 200
+
+
+def test_audio_that_announces_its_response_counts_as_delivered() -> None:
+    # Where output is the announcement (P-311), its first piece could not be truncated.
+    play = Playbook(Connection("t", Options(announces=False)))
+    play.check(
+        [
+            S("response.output_audio.delta", "v", ms=100),
+            Is("v", "opened"),
+            Is("v", "output", "100ms"),
+            S("response.output_audio.delta", "v", ms=100),
+            Is("v", "output", "100ms"),
+        ]
+    )
+    assert play.connection._playback.delivered_ms("item_resp_v") == 200

@@ -274,8 +274,11 @@ class Responses:
             response.last_heard = now
             self._count_audio(response, event)
             effects.append(Output(response, event))
-        else:
-            self.output(event, now, effects)
+            return
+        self.output(event, now, effects)
+        response = self._by_id.get(event.response_id or UNSET)
+        if response is not None and response.state is _S.ACTIVE:
+            self._count_audio(response, event)  # its announcement, too (P-311)
 
     def item_added(self, event: ResponseOutputItemAdded, now: float, effects: Effects) -> None:
         self.output(event, now, effects)
@@ -449,7 +452,7 @@ class Responses:
                         # After OPEN, so that there is a reader.
                         calls_at_done(response, resource, effects)
                     effects.append(Ended(response))
-                case Action.SETTLE:
+                case _:  # SETTLE. Rows that take output are looked up in `output`.
                     self._settle(response, outcome, effects)
         if state is not before:
             self._moved(response, now)

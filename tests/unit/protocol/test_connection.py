@@ -29,12 +29,13 @@ from antiphon.wire.client_events import (
 )
 from antiphon.wire.items import ContentPart, ErrorInfo, Item
 from tests.helpers.builders import (
+    NOT_ACTIVE,
     conversation_item_added,
     conversation_item_done,
     error,
     message,
 )
-from tests.helpers.playbook import Ask, C, Is, Oops, Playbook, S, Wait, check
+from tests.helpers.playbook import Ask, C, Is, Oops, Playbook, S, Wait, check, live
 
 __all__: list[str] = []
 
@@ -268,3 +269,64 @@ def test_refused_replay_is_not_replayed_again() -> None:
     (request,) = made._requests.all()
     made.receive(error("invalid_value", event_id=request.event_id), 0.0)
     assert made.snapshot().items == ()
+
+
+def test_error_goes_to_the_create_or_the_cancel_that_it_answers() -> None:
+    check(
+        connection(),
+        [
+            *live("a"),
+            Ask("create", "x", conversation="none"),
+            C("response.create", "x"),
+            Ask("cancel", "a"),
+            Is("a", "ended", "cancelled"),
+            C("response.cancel", "a"),
+            S("error", create="x", code="server_error"),
+            Is("x", "ended", "rejected"),
+            Is("x", "settled", "rejected (server_error)"),
+            S("error", cancel="a", code="not_implemented"),
+            Oops("error", "a"),
+            S("response.done", "a"),
+            Is("a", "settled", "completed"),
+            Is("interruption", "over"),
+        ],
+    )
+
+
+@pytest.mark.parametrize("code", [NOT_ACTIVE, "no_such_thing"])
+def test_error_of_a_cancel_that_came_too_late_is_expected(code: str) -> None:
+    # P-14, P-293.
+    check(
+        connection(),
+        [
+            *live("a"),
+            Ask("cancel", "a"),
+            Is("a", "ended", "cancelled"),
+            C("response.cancel", "a"),
+            S("response.done", "a"),
+            Is("a", "settled", "completed"),
+            Is("interruption", "over"),
+            S("error", cancel="a", code=code),
+            Oops("absorbed", "a"),
+        ],
+    )
+
+
+def test_error_of_a_cancel_while_the_response_runs_settles_it() -> None:
+    check(
+        connection(),
+        [
+            *live("a"),
+            Ask("interrupt", "default"),
+            Is("a", "ended", "cancelled"),
+            C("response.cancel", "a"),
+            S("error", cancel="a", code=NOT_ACTIVE),
+            Oops("absorbed", "a"),
+            Is("a", "settled", "unknown (not_active)"),
+            Is("interruption", "over"),
+        ],
+    )
+
+
+def test_interruption_of_one_lane() -> None:
+    check(connection(), [Ask("interrupt", "out_of_band"), Is("interruption", "over")])

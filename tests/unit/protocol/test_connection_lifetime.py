@@ -46,6 +46,60 @@ def test_shell_is_told_when_to_come_back() -> None:
     assert made.advance(12.9) == []
 
 
+def test_deadlines_of_responses_and_requests_are_carried_out() -> None:
+    check(
+        connection(create_timeout=1.0, settle_timeout=1.0, request_timeout=1.5),
+        [
+            Ask("create", "a"),
+            C("response.create", "a"),
+            Ask("commit_audio"),
+            C("input_audio_buffer.commit"),
+            Wait(10.0),
+            Is("a", "ended", "timed_out"),
+            Oops("refused", "input_audio_buffer.commit RequestTimeout"),
+            Is("a", "settled", "timed_out (unanswered)"),
+        ],
+    )
+
+
+def test_cancel_is_not_missed_when_it_is_never_answered() -> None:
+    # Its response is settled by its own deadline; nobody is told twice.
+    check(
+        connection(),
+        [
+            *live("a"),
+            Ask("cancel", "a"),
+            Is("a", "ended", "cancelled"),
+            C("response.cancel", "a"),
+            Wait(60.0),
+            Is("a", "settled", "unsettled"),
+            Is("interruption", "over"),
+        ],
+    )
+
+
+def test_loss_settles_responses_and_refuses_requests() -> None:
+    check(
+        connection(),
+        [
+            *live("x", conversation="none"),
+            Ask("cancel", "x"),
+            Is("x", "ended", "cancelled"),
+            C("response.cancel", "x"),
+            Ask("create", "a"),
+            C("response.create", "a"),
+            Ask("commit_audio"),
+            C("input_audio_buffer.commit"),
+            Lose(),
+            Is("x", "settled", "lost"),
+            Is("interruption", "over"),
+            Is("a", "ended", "lost"),
+            Is("a", "settled", "lost"),
+            Oops("refused", "input_audio_buffer.commit ConnectionClosedError"),
+        ],
+    )
+
+
 def test_held_create_is_tried_again_in_time() -> None:
     check(
         connection(busy_backoff=1.0),

@@ -149,6 +149,9 @@ def test_stranger_writes_to_the_lane_that_is_told_or_the_default_one() -> None:
     assert stranger.lane is Lane.OUT_OF_BAND and stranger.from_server
     book.directory.enter(stranger)
     assert book.directory._by_key == {}
+    book.directory.name(stranger, "resp_v")
+    book.directory.forget(stranger)
+    assert book.directory.by_id == {}
 
 
 def test_numbers_and_keys_are_not_given_twice() -> None:
