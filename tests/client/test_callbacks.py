@@ -67,6 +67,26 @@ async def test_interrupt_inside_a_listener_silences_what_is_still_under_way() ->
 
 
 @virtual
+async def test_cancel_inside_a_function_call_listener_keeps_the_next_call_back() -> None:
+    peer = Peer()
+    async with await peer.connect() as session:
+        handle, name = await speaking(peer, session)
+        called: list[str] = []
+
+        def run(call: antiphon.FunctionCall) -> None:
+            called.append(call.call_id)
+            _ = handle.cancel()
+
+        session.on("function_call", run)
+        calls = [
+            {"type": "function_call", "call_id": call_id, "name": "f", "arguments": "{}"}
+            for call_id in ("call_1", "call_2")
+        ]
+        peer.line.done(name, output=calls)  # both come in one batch
+        assert called == ["call_1"]
+
+
+@virtual
 async def test_interrupt_inside_opened_delivers_nothing_of_what_was_kept_for_it() -> None:
     # Output that came before `response.created` is delivered in the same batch as the opening.
     peer = Peer()

@@ -241,6 +241,18 @@ async def test_the_clock_of_a_lost_line_does_not_rotate_its_successor() -> None:
 
 
 @virtual
+async def test_the_clock_of_a_lost_line_opens_nothing_while_offline() -> None:
+    peer = Peer(refusals=[None, antiphon.ConnectError("busy", retryable=True)])
+    policy = antiphon.ReconnectPolicy(attempts=3, first_delay=60.0, rotate_after=100.0)
+    session = await peer.connect(reconnect=policy)
+    await asyncio.sleep(95)
+    peer.lines[0].lose()
+    await asyncio.sleep(20)  # at 115 s; the next attempt is not due before 125 s
+    assert peer.attempts == 2
+    await soon(session.close())
+
+
+@virtual
 @pytest.mark.parametrize("greets", [True, False])
 async def test_close_while_the_new_line_stands_by_or_is_being_opened(greets: bool) -> None:
     peer = Peer()

@@ -19,7 +19,7 @@ from antiphon.wire.items import ErrorInfo, Item, Usage
 from antiphon.wire.server_events import ServerEvent
 
 if TYPE_CHECKING:
-    from antiphon.client.session import Session
+    from antiphon.client.shell import Shell
 
 __all__ = ["FunctionCall", "ResponseHandle", "StreamLimits"]
 
@@ -83,7 +83,7 @@ class ResponseHandle:
         "text_stream",
     )
 
-    def __init__(self, session: "Session", response: Response, limits: StreamLimits) -> None:
+    def __init__(self, session: "Shell", response: Response, limits: StreamLimits) -> None:
         self._session = session
         self._response = response
         self._limits = limits

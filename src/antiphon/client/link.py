@@ -16,7 +16,7 @@ from antiphon.wire.items import ErrorInfo
 from antiphon.wire.server_events import ErrorEvent, ServerEvent
 
 if TYPE_CHECKING:
-    from antiphon.client.session import Session
+    from antiphon.client.shell import Shell
 
 __all__ = ["Link"]
 
@@ -29,8 +29,8 @@ logger = logging.getLogger("antiphon.session")
 class Link:
     """Decodes the frames of one socket, and hands the session each with its connection."""
 
-    def __init__(self, session: "Session", connection: Connection) -> None:
-        self._session = session
+    def __init__(self, shell: "Shell", connection: Connection) -> None:
+        self._shell = shell
         self.connection = connection
         self.transport: Transport | None = None
         self.opened_at = 0.0
@@ -41,7 +41,7 @@ class Link:
         self._waiting = True
         self._last_error: ErrorInfo | None = None
         self._lost: ConnectError | None = None
-        self._decode = session._codec.decode
+        self._decode = shell._codec.decode
 
     async def open(self, connector: Connector, endpoint: Endpoint, within: float) -> None:
         """Connect, and wait until the server has made a session.
@@ -83,11 +83,11 @@ class Link:
             event = self._decode(data)
             if self._waiting:
                 self._wait(event)
-            self._session._receive(self, event)
+            self._shell._receive(self, event)
         except Exception:
             # An error of our own must not take the connection down with it (picows would close).
             logger.exception("an event could not be handled")
-            self._session.counters["internal_errors"] += 1
+            self._shell.counters["internal_errors"] += 1
 
     def _wait(self, event: ServerEvent | UnknownEvent | Malformed) -> None:
         if event.type == "session.created":
@@ -109,4 +109,4 @@ class Link:
             retryable=is_retryable(code),
         )
         self.ready.fail(self._lost)
-        self._session._link_lost(self, code, reason)
+        self._shell._link_lost(self, code, reason)

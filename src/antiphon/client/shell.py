@@ -1,0 +1,502 @@
+"""What a session does by itself: carries out, in asyncio, what the core asks for.
+
+Rule of this file: effects are applied synchronously and in order, with no `await` in between, and
+no code of the user's runs while they are (callbacks are called once a batch has been applied). So
+the state and what follows from it change together, and what `interrupt()` silenced stays silent.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from antiphon.client.audio import Resampler
+from antiphon.client.endpoint import Endpoint
+from antiphon.client.handle import FunctionCall, ResponseHandle, StreamLimits
+from antiphon.client.link import Link
+from antiphon.client.listeners import Listener, Listening
+from antiphon.client.pending import PendingRequest
+from antiphon.client.reconnect import ReconnectPolicy, is_retryable
+from antiphon.client.streams import Moment, Stream
+from antiphon.client.transport import Connector
+from antiphon.exceptions import (
+    ConnectError,
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    LocalProtocolError,
+)
+from antiphon.protocol.connection import Connection
+from antiphon.protocol.effects import (
+    Answered,
+    Effects,
+    Ended,
+    Fatal,
+    Interrupted,
+    Opened,
+    Output,
+    Refused,
+    Report,
+    ReportKind,
+    Send,
+    Settled,
+    TurnChanged,
+)
+from antiphon.protocol.effects import (
+    FunctionCall as FunctionCallEffect,
+)
+from antiphon.protocol.input_audio import Turn
+from antiphon.protocol.interruption import Interruption
+from antiphon.protocol.options import Options
+from antiphon.protocol.response import Response
+from antiphon.protocol.snapshot import Snapshot
+from antiphon.wire.base import Malformed, UnknownEvent
+from antiphon.wire.client_events import (
+    ClientEvent,
+)
+from antiphon.wire.codec import Codec
+from antiphon.wire.items import ErrorInfo
+from antiphon.wire.server_events import ServerEvent
+
+__all__ = ["Shell"]
+
+logger = logging.getLogger("antiphon.session")
+
+
+class Shell:
+    """Everything below the public methods of a `Session`: its lines, its timer, its listeners."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        connector: Connector,
+        *,
+        config: Mapping[str, Any] | None = None,
+        options: Options | None = None,
+        limits: StreamLimits | None = None,
+        reconnect: ReconnectPolicy | None = None,
+        connect_timeout: float = 15.0,
+        max_pending_bytes: int = 16 * 1024 * 1024,
+        handle_type: type[ResponseHandle] = ResponseHandle,
+        replay: Callable[[Snapshot], Snapshot] | None = None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._time = self._loop.time
+        self._endpoint = endpoint
+        self._connector = connector
+        self._config = dict(config or {})
+        self._options = options or Options()
+        self._limits = limits or StreamLimits()
+        self._policy = reconnect or ReconnectPolicy()
+        self._connect_timeout = connect_timeout
+        self._max_pending_bytes = max_pending_bytes
+        self._handle_type = handle_type
+        self._replay = replay or (lambda snapshot: snapshot)
+        self._codec = Codec(endpoint.dialect)
+        self._connection = self._new_connection()
+        self._link: Link | None = None
+        self._standby: Link | None = None
+        # While there is no socket: what is to be sent once there is one again.
+        # A response stands for its create, which the core keeps until its turn comes.
+        self._held: list[ClientEvent | UnknownEvent | Response] = []
+        # Audio held for a server that has not answered yet; None once one has. Later losses drop
+        # the audio: it would be stale by the time there is a server again.
+        self._held_audio: int | None = 0
+        self._fatal: ErrorInfo | None = None
+        self._closing = False
+        self._ended: Moment[ConnectionClosed] = Moment()
+        self._end: ConnectionClosed | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._rotation: asyncio.TimerHandle | None = None
+        # How often it was tried to connect since a connection last proved to be of use.
+        self._attempts = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listeners: dict[str, list[Listening]] = {}
+        self._callbacks: deque[tuple[Listener, Any, ResponseHandle | None]] = deque()
+        self._calling = False
+        self._observers: list[Stream[Any]] = []
+        self._resamplers: dict[int, Resampler] = {}
+        self.counters: Counter[str] = Counter()
+        """How often each kind of report was made, and what was dropped; for monitoring."""
+        self._do: dict[type[Any], Callable[[Any], None]] = {
+            Output: self._do_output,
+            Send: self._do_send,
+            Opened: self._do_opened,
+            Ended: self._do_ended,
+            Settled: self._do_settled,
+            Interrupted: self._do_interrupted,
+            FunctionCallEffect: self._do_function_call,
+            Answered: self._do_answered,
+            Refused: self._do_refused,
+            TurnChanged: self._do_turn_changed,
+            Report: self._do_report,
+            Fatal: self._do_fatal,
+        }
+
+    # --- life: one line after the other -----------------------------------------------------------
+
+    async def _establish(self) -> None:
+        link = await self._open_link(self._policy.attempts + 1)
+        if link is not None:
+            self._attempts = 0
+            self._attach(link)
+            self._emit("connected", self)
+            self._run_callbacks()
+
+    async def _open_link(
+        self, attempts: int, closed: ConnectionClosedError | ConnectionClosed | None = None
+    ) -> Link | None:
+        """Try so often; the session is over when that was not enough."""
+        failed: ConnectError | None = None
+        while self._attempts < attempts:
+            await asyncio.sleep(self._policy.delay(self._attempts))
+            self._attempts += 1
+            link = Link(self, self._connection)
+            try:
+                await link.open(self._connector, self._endpoint, self._connect_timeout)
+            except ConnectError as error:
+                failed = error
+                self._emit("connect_failed", failed)
+                self._run_callbacks()
+                if self._fatal is not None or not failed.retryable:
+                    break
+            else:
+                return link
+        end = closed or ConnectionClosedError(None, str(failed), "network")
+        end.__cause__ = failed
+        self._finish(end)
+        return None
+
+    def _new_connection(self) -> Connection:
+        # Unique, because a key of an earlier connection must not be taken for one of this one.
+        return Connection(f"a{secrets.token_hex(5)}", self._options, online=False)
+
+    def _attach(self, link: Link) -> None:
+        """From now on this is the session's socket."""
+        self._link = link
+        self._held_audio = None
+        held, self._held = self._held, []
+        for one in held:
+            if isinstance(one, Response):
+                self._apply(self._connection.go_online(self._time(), up_to=one))
+            else:
+                self._send(one)
+        self._apply(self._connection.go_online(self._time()))
+        self._stop_rotation()
+        if self._policy.rotate_after is not None and self._policy.attempts:
+            self._rotation = self._loop.call_at(
+                link.opened_at + self._policy.rotate_after, self._begin_rotation
+            )
+
+    def _link_lost(self, link: Link, code: int | None, reason: str) -> None:
+        if link is self._standby:
+            self._standby = None
+            return
+        if link is not self._link:
+            return
+        self._link = None
+        self._stop_rotation()
+        if self._time() - link.opened_at >= self._policy.stable_after:
+            self._attempts = 0
+        by = "network" if code in (None, 1005, 1006) else "server"
+        kind = ConnectionClosedOK if code == 1000 else ConnectionClosedError
+        closed = kind(code, reason, by)
+        if self._fatal is not None or not is_retryable(code) or not self._policy.attempts:
+            self._finish(closed)
+            return
+        snapshot = self._connection.snapshot()
+        standby, self._standby = self._standby, None
+        lost, self._connection = (
+            self._connection,
+            self._new_connection() if standby is None else standby.connection,
+        )
+        self._lose(lost, closed)
+        self._emit("disconnected", closed)
+        self._run_callbacks()
+        if self._closing:
+            return
+        if standby is not None:
+            self._resume(standby, snapshot)
+        else:
+            self._spawn(self._reconnect(snapshot, closed))
+
+    async def _reconnect(self, snapshot: Snapshot, closed: ConnectionClosed) -> None:
+        link = await self._open_link(self._policy.attempts, closed)
+        if link is not None:
+            self._resume(link, snapshot)
+
+    def _resume(self, link: Link, snapshot: Snapshot) -> None:
+        """Go on over this link, whose connection is already the session's."""
+        held, self._held = self._held, []
+        self._link = link
+        try:
+            snapshot = self._replay(snapshot)
+        except Exception:
+            logger.exception("replay failed; everything is replayed")
+        self._apply(self._connection.resume(snapshot, self._time()))
+        self._held = held
+        self._attach(link)
+        self._emit("reconnected", self)
+        self._run_callbacks()
+
+    def _begin_rotation(self) -> None:
+        self._spawn(self._rotate())
+
+    async def _rotate(self) -> None:
+        """Open a second socket, to change over at the next quiet moment."""
+        old = self._link
+        link = Link(self, self._new_connection())
+        try:
+            await link.open(self._connector, self._endpoint, self._connect_timeout)
+        except ConnectError:
+            # The old one still works. When it ends, `_reconnect` tries harder.
+            self.counters["rotation_failed"] += 1
+            return
+        if old is None or self._link is not old:
+            # Lost meanwhile: `_reconnect` is at work, or done.
+            link.close()
+            return
+        self._standby = link
+        self._rotation = self._loop.call_at(
+            old.opened_at + self._policy.rotate_latest, self._change_over, True
+        )
+        self._change_over()
+
+    def _change_over(self, whatever_runs: bool = False) -> None:
+        standby, old = self._standby, self._link
+        if standby is None or old is None:
+            return
+        if not (self._connection.idle or whatever_runs):
+            return
+        self._standby = self._link = None
+        snapshot = self._connection.snapshot()
+        lost, self._connection = self._connection, standby.connection
+        old.close()
+        self._lose(lost, ConnectionClosedOK(1000, "replaced before its time ran out", "client"))
+        if self._closing:
+            standby.close()
+        else:
+            self._resume(standby, snapshot)
+
+    def _stop_rotation(self) -> None:
+        if self._rotation is not None:
+            self._rotation.cancel()
+            self._rotation = None
+
+    def _lose(self, connection: Connection, closed: ConnectionClosed) -> None:
+        before, self._end = self._end, closed
+        self._carry_out(connection.lose(closed, self._time()))
+        self._end = before
+        self._run_callbacks()
+
+    def _finish(self, closed: ConnectionClosed) -> None:
+        """The session is over for good."""
+        if self._ended.is_set():
+            return
+        self._closing = True
+        self._ended.set(closed)
+        self._end = closed
+        self._link = None
+        standby, self._standby = self._standby, None
+        if standby is not None:
+            standby.close()
+        self._held.clear()
+        self._stop_rotation()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._lose(self._connection, closed)
+        current = asyncio.current_task()
+        for task in self._tasks:
+            if task is not current:
+                task.cancel()
+        for stream in self._observers:
+            stream.end()
+        self._emit("closed", closed)
+        self._run_callbacks()
+
+    def _spawn(self, work: Any) -> None:
+        task: asyncio.Task[None] = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        failed = None if task.cancelled() else task.exception()
+        if failed is not None:
+            logger.error("the session failed", exc_info=failed)
+            if self._link is None:
+                # Nobody else would ever bring it back: whoever waits is to be told.
+                self._finish(ConnectionClosedError(None, "an internal error", "client"))
+
+    # --- in and out -------------------------------------------------------------------------------
+
+    def _receive(self, link: Link, event: ServerEvent | UnknownEvent | Malformed) -> None:
+        # Links that are not, or no longer, of this session are closed, and then deliver nothing.
+        if self._closing:
+            return
+        effects = link.connection.receive(event, self._time())
+        if self._listeners and not isinstance(event, Malformed):
+            # Queued first and called once the effects are applied: a listener learns of the
+            # event before it learns of what follows from it, and finds the state up to date.
+            self._emit("server_event", event)
+            self._emit(event.type, event)
+        self._apply(effects)
+
+    def _apply(self, effects: Effects) -> None:
+        self._carry_out(effects)
+        if self._callbacks:
+            self._run_callbacks()
+        if len(effects) != 1 or effects[0].__class__ is not Output:
+            self._arm()
+            if self._standby is not None and self._connection.idle:
+                self._loop.call_soon(self._change_over)
+
+    def _carry_out(self, effects: Effects) -> None:
+        do = self._do
+        for effect in effects:
+            try:
+                do[effect.__class__](effect)
+            except Exception:
+                # What follows must happen all the same, or somebody would wait for ever.
+                logger.exception("an effect could not be carried out")
+                self.counters["internal_errors"] += 1
+
+    def _arm(self) -> None:
+        """One timer for the whole session: it may ring early, never late."""
+        when = self._connection.next_deadline()
+        if when is None or self._ended.is_set():
+            return
+        if self._timer is not None:
+            if self._timer.when() <= when and not self._timer.cancelled():
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._apply(self._connection.advance(self._loop.time()))
+        self._arm()
+
+    def _send(self, event: ClientEvent | UnknownEvent) -> None:
+        link = self._link
+        if link is None or link.transport is None:
+            self._held.append(event)
+            return
+        frame = self._codec.encode(event)
+        link.transport.send_text(frame)
+        if "client_event" in self._listeners:
+            self._emit("client_event", event)
+        if "client_frame" in self._listeners:
+            self._emit("client_frame", frame)
+
+    def _cancel(self, handles: Iterable[ResponseHandle]) -> None:
+        self._apply(self._cancelling(handles, self._time())[1])
+
+    def _cancelling(
+        self, handles: Iterable[ResponseHandle], now: float
+    ) -> tuple[Interruption, Effects]:
+        asked = list(handles)
+        responses = [self._own(handle) for handle in asked]
+        for handle in asked:
+            if handle.outcome is not None:
+                # Over on the server, but perhaps not yet read to its end (I1).
+                handle._silence()
+        return self._connection.cancel(responses, now)
+
+    def _own(self, handle: ResponseHandle) -> Response:
+        if handle._session is not self:
+            raise LocalProtocolError("the response belongs to another session")
+        return handle._response
+
+    # --- effects ----------------------------------------------------------------------------------
+
+    def _do_output(self, effect: Output) -> None:
+        handle: ResponseHandle = effect.response.owner
+        handle._feed(effect.event)
+        # With callbacks pending, one of them may be about to subscribe.
+        if handle._subscribers or self._callbacks:
+            self._callbacks.append((handle._publish, effect.event, handle))
+
+    def _do_send(self, effect: Send) -> None:
+        self._send(effect.event)
+
+    def _do_opened(self, effect: Opened) -> None:
+        response = effect.response
+        if response.owner is None:
+            response.owner = self._handle_type(self, response, self._limits)
+            self._emit("response", response.owner)
+        response.owner._open()
+        self._emit("opened", response.owner)
+
+    def _do_ended(self, effect: Ended) -> None:
+        effect.response.owner._end()
+        self._emit("ended", effect.response.owner)
+
+    def _do_settled(self, effect: Settled) -> None:
+        response = effect.response
+        handle: ResponseHandle = response.owner
+        # The core remembers finished responses for a while; their buffers are the reader's alone.
+        response.owner = None
+        handle._settle(self._end)
+        self._emit("done", handle)
+
+    def _do_interrupted(self, effect: Interrupted) -> None:
+        if effect.interruption.owner is not None:
+            effect.interruption.owner._settle()
+
+    def _do_function_call(self, effect: FunctionCallEffect) -> None:
+        handle: ResponseHandle = effect.response.owner
+        call: FunctionCall = handle._call(effect.item)
+        if "function_call" in self._listeners:
+            self._emit("function_call", call, handle)
+
+    def _do_answered(self, effect: Answered) -> None:
+        if effect.request.owner is not None:
+            effect.request.owner._moment.set(effect.result)
+
+    def _do_refused(self, effect: Refused) -> None:
+        pending: PendingRequest[Any] | None = effect.request.owner
+        if pending is not None:
+            pending._moment.fail(effect.error)
+        if (pending is None or not pending._awaited) and self._end is None:
+            self._do_report(
+                Report(ReportKind.ERROR, f"{effect.request.kind} failed: {effect.error}")
+            )
+
+    def _do_turn_changed(self, effect: TurnChanged) -> None:
+        turn: Turn = effect.turn
+        self._emit("turn", turn)
+
+    def _do_report(self, effect: Report) -> None:
+        self.counters[effect.kind] += 1
+        logger.info("%s", effect.kind, extra={"response_id": effect.response_id})
+        self._emit("report", effect)
+
+    def _do_fatal(self, effect: Fatal) -> None:
+        self._fatal = effect.error
+
+    # --- listeners --------------------------------------------------------------------------------
+
+    def _emit(self, name: str, value: Any, handle: ResponseHandle | None = None) -> None:
+        for listener in self._listeners.get(name, ()):
+            self._callbacks.append((listener, value, handle))
+
+    def _run_callbacks(self) -> None:
+        """Not re-entrant: what a callback causes is called after it, in order."""
+        if self._calling:
+            return
+        self._calling = True
+        try:
+            while self._callbacks:
+                listener, value, handle = self._callbacks.popleft()
+                if handle is not None and handle._silent:
+                    continue  # cancelled by an earlier callback (I1)
+                try:
+                    listener(value)
+                except (Exception, asyncio.CancelledError):
+                    # The latter is what `.result()` of a cancelled future raises.
+                    logger.exception("a listener failed")
+        finally:
+            self._calling = False
