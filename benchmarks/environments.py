@@ -10,8 +10,10 @@ from pathlib import Path
 __all__ = ["CACHE", "REQUIREMENTS", "SHOWN", "python", "versions"]
 
 CACHE = Path(__file__).parent / ".cache"
+_ROOT = Path(__file__).parent.parent
 
-# Our own dependencies are in every environment in which antiphon runs.
+# Environments in which antiphon runs: it is installed there, from this checkout, with these.
+_WITH_ANTIPHON = ("bare", "livekit")
 _OURS = ["msgspec==0.22.0", "picows==2.3.1", "pybase64==1.5.1", "uvloop==0.23.0"]
 
 REQUIREMENTS = {
@@ -38,7 +40,7 @@ def python(name: str) -> Path:
     Raises subprocess.CalledProcessError when pip cannot install it.
     """
     wanted = REQUIREMENTS[name]
-    digest = hashlib.sha256(" ".join([sys.version, *wanted]).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(" ".join([sys.version, str(_ROOT), *wanted]).encode()).hexdigest()[:8]
     folder = CACHE / f"{name}-{digest}"
     interpreter = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     if not (folder / "complete").exists():
@@ -46,6 +48,8 @@ def python(name: str) -> Path:
         venv.create(folder, with_pip=True, clear=True)
         pip = [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, *wanted], check=True)
+        if name in _WITH_ANTIPHON:
+            subprocess.run([*pip, "--no-deps", "--editable", str(_ROOT)], check=True)
         (folder / "complete").touch()
     return interpreter
 

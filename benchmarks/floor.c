@@ -297,6 +297,19 @@ static double cpu_s(void)
            (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
+/* How long this process has waited for a core. */
+static double waited_s(void)
+{
+    double ran = 0, waited = 0;
+    FILE *file = fopen("/proc/self/schedstat", "r");
+    if (file) {
+        if (fscanf(file, "%lf %lf", &ran, &waited) != 2)
+            waited = 0;
+        fclose(file);
+    }
+    return waited / 1e9;
+}
+
 static long number(const char *plan, const char *name, long otherwise)
 {
     char key[64];
@@ -343,7 +356,7 @@ int main(int argc, char **argv)
         epoll_ctl(poll, EPOLL_CTL_ADD, all[i].fd, &event);
     }
     usleep(100000);
-    double before = cpu_s();
+    double before = cpu_s(), waited = waited_s();
     uint64_t begin = now_ns();
     printf("{\"ready\": true}\n");
     fflush(stdout);
@@ -369,7 +382,8 @@ int main(int argc, char **argv)
         }
     }
     double used = cpu_s() - before;
-    printf("{\"cpu_s\": %.6f, \"wall_s\": %.6f, ", used, (double)(now_ns() - begin) / 1e9);
+    printf("{\"cpu_s\": %.6f, \"wall_s\": %.6f, \"waited_s\": %.6f, ", used,
+           (double)(now_ns() - begin) / 1e9, waited_s() - waited);
     if (latency_count) {
         qsort(latencies, latency_count, sizeof *latencies, ascending);
         printf("\"latency_us\": {\"50\": %.1f, \"90\": %.1f, \"99\": %.1f}, ",

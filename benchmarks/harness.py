@@ -19,7 +19,8 @@ __all__ = ["RESULTS", "measure"]
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
-_SOURCE = HERE.parent / "src"
+_DISTURBED = 0.05  # share of its time that a process waited for its core
+_TRIES = 3
 
 
 class _Skip(Exception):
@@ -56,30 +57,32 @@ def _certificate() -> Path:
 def _command(row: Row) -> list[str]:
     if row.adapter == "floor":
         return [_floor()]
-    if (
-        row.options.get("plugin") == "antiphon"
-        and not (_SOURCE / "antiphon/livekit/model.py").exists()
-    ):
-        raise _Skip("antiphon has no LiveKit plugin yet")
     return [str(environments.python(row.environment)), f"adapters/{row.adapter}.py"]
 
 
 def _run(scenario: Scenario, row: Row, *, quick: bool, verify: bool = False) -> dict[str, Any]:
     plan = plan_for(scenario, row, quick=quick, verify=verify)
-    env = {"PYTHONPATH": str(_SOURCE)}
+    env = {}
     if plan.get("tls"):
         folder = _certificate()
         plan["tls"] = str(folder / "server.pem")
         env["SSL_CERT_FILE"] = str(folder / "ca.pem")
     log = environments.CACHE / f"{scenario.key}.{row.key}.log"
-    results = runner.run(_command(row), plan, log=log, env=env, timeout_s=120)
-    return _digest(plan, results)
+    best: dict[str, Any] = {}
+    for _ in range(1 if verify or quick else _TRIES):
+        results = runner.run(_command(row), plan, log=log, env=env, timeout_s=120)
+        figures = _digest(plan, results)
+        if not best or figures["disturbed"] < best["disturbed"]:
+            best = figures
+        if best["disturbed"] <= _DISTURBED:
+            break
+    return best
 
 
 def _digest(plan: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
     """Reduce what the two processes said to figures."""
     sent, server = results["sent"], results["server"]
-    figures: dict[str, Any] = {}
+    figures: dict[str, Any] = {"disturbed": _disturbance(results, sent)}
     if plan["scenario"] == "downlink":
         deltas = sent["deltas"]
         figures["right"] = results["right"] / deltas
@@ -106,8 +109,20 @@ def _digest(plan: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
     elif plan["scenario"] == "memory":
         figures["session_kib"] = results["session_kib"]
     else:
-        figures |= {key: results[key] for key in ("import_s", "import_kib", "rss_end_kib")}
+        figures["import_s"] = results["wall_s"]
+        figures |= {key: results[key] for key in ("import_kib", "rss_end_kib")}
     return figures
+
+
+def _disturbance(results: dict[str, Any], sent: dict[str, Any]) -> float:
+    """Return the share of a run that the client or the server waited for its own core.
+
+    Then something else ran there, and neither pace nor latency was what was asked for.
+    """
+    shares = [
+        side["waited_s"] / side["wall_s"] for side in (results, sent) if side.get("wall_s", 0) > 0
+    ]
+    return max(shares, default=0.0)
 
 
 def _interruptions(

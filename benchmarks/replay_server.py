@@ -251,10 +251,16 @@ class Server:
             if self.started:
                 self.started = False
                 self.prepare()
+                begin, waited = time.monotonic(), waited_s()
                 getattr(self, self.mode)()
                 while self.running and any(c.backlog for c in self.by_fd.values()):
                     self.poll(0.05)
-                say(events=self.events, deltas=self.sent_deltas)
+                say(
+                    events=self.events,
+                    deltas=self.sent_deltas,
+                    wall_s=time.monotonic() - begin,
+                    waited_s=waited_s() - waited,
+                )
         say(
             appends=self.appends,
             audio_bytes=self.audio_bytes,
@@ -377,6 +383,15 @@ class Server:
                 connection.write(group.middle[number % len(group.middle)])
                 number += 1
             self.poll(0)
+
+
+def waited_s() -> float:
+    """Return how long this process has waited for its core."""
+    try:
+        with open("/proc/self/schedstat") as schedstat:
+            return int(schedstat.read().split()[1]) / 1e9
+    except OSError:
+        return 0.0
 
 
 def say(**fields: object) -> None:

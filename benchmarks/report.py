@@ -20,21 +20,44 @@ Results = dict[str, Any]
 _NONE = "–"
 
 
+_DISTURBED = 0.05  # of a run's time: a process waited for its core, for something else ran there
+
+
+_TIMES = {"us_per_event", "p50_us", "p99_us", "delay_us", "ms_per_s", "import_s"}
+
+
+class _Value(float):
+    """A median. `shaken` if there was no run that was left in peace."""
+
+    shaken = False
+
+
 class _Book:
-    """The results, looked up as medians over the rounds."""
+    """The results, looked up as medians over the rounds that were left in peace, if any were."""
 
     def __init__(self, results: Results) -> None:
         self.results = results
         self.scenarios: Results = results["scenarios"]
 
-    def value(self, scenario: str, row: str, name: str) -> float | None:
+    def value(self, scenario: str, row: str, name: str) -> _Value | None:
         runs = self.scenarios.get(scenario, {}).get("rows", {}).get(row, [])
-        values = [run[name] for run in runs if name in run]
-        return statistics.median(values) if values else None
+        runs = [run for run in runs if name in run]
+        if not runs:
+            return None
+        quiet = [run for run in runs if run["disturbed"] <= _DISTURBED]
+        value = _Value(statistics.median(run[name] for run in quiet or runs))
+        value.shaken = not quiet and name in _TIMES
+        return value
 
-    def ratio(self, scenario: str, row: str, base: str, name: str = "us_per_event") -> float | None:
+    def ratio(
+        self, scenario: str, row: str, base: str, name: str = "us_per_event"
+    ) -> _Value | None:
         over, under = self.value(scenario, row, name), self.value(scenario, base, name)
-        return over / under if over is not None and under else None
+        if over is None or under is None:
+            return None
+        ratio = _Value(over / under)
+        ratio.shaken = over.shaken or under.shaken
+        return ratio
 
     def right(self, scenario: str, row: str) -> str:
         """The share of deltas that were right in the worst round, and where the rest went."""
@@ -61,7 +84,8 @@ class _Book:
 def _figure(value: float | None, form: str = "{:.3g}") -> str:
     if value is None:
         return _NONE
-    return f"{value:,.0f}" if value >= 1000 else form.format(value)
+    shown = f"{value:,.0f}" if value >= 1000 else form.format(float(value))
+    return f"~{shown}" if isinstance(value, _Value) and value.shaken else shown
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
@@ -168,7 +192,7 @@ def _flatness(book: _Book) -> str:
     for key in book.measured("flat"):
         start, end = (book.value("flat", key, name) for name in ("rss_start_kib", "rss_end_kib"))
         more = end - start if start is not None and end is not None else None
-        rows.append([ROWS[key].label, _figure(start), _figure(end), _figure(more, "{:.0f}")])
+        rows.append([ROWS[key].label, *(_figure(x, "{:.0f}") for x in (start, end, more))])
     return _table(["client", "KiB after a tenth", "KiB at the end", "grown by"], rows)
 
 
@@ -185,15 +209,19 @@ def _scale(book: _Book) -> str:
 def _goals(book: _Book) -> str:
     """What antiphon set out to reach, beside what it reaches."""
     livekit, floor, ours, plugin = "livekit", "floor", "antiphon", "antiphon-livekit"
-    lines: list[tuple[str, float | None, str, bool, str]] = []
+    rows: list[list[str]] = []
+
+    def row(what: str, value: float | None, unit: str, goal: str, met: bool) -> None:
+        if value is not None:
+            shaken = isinstance(value, _Value) and value.shaken
+            verdict = "not measured in peace" if shaken else "yes" if met else "**no**"
+            rows.append([what, f"{_figure(value)} {unit}".strip(), goal.strip(), verdict])
 
     def most(what: str, value: float | None, limit: float, unit: str = "×") -> None:
-        met = value is not None and value <= limit
-        lines.append((what, value, f"at most {limit:g} {unit}", met, unit))
+        row(what, value, unit, f"at most {limit:g} {unit}", value is not None and value <= limit)
 
     def least(what: str, value: float | None, limit: float) -> None:
-        met = value is not None and value >= limit
-        lines.append((what, value, f"at least {limit:g} ×", met, "×"))
+        row(what, value, "×", f"at least {limit:g} ×", value is not None and value >= limit)
 
     most("flood, to the floor", book.ratio("flood", ours, floor), 7)
     least("flood, ahead of livekit-plugins-openai", book.ratio("flood", livekit, ours), 8)
@@ -214,13 +242,8 @@ def _goals(book: _Book) -> str:
     most("idle session, TLS", book.value("memory-tls", ours, "session_kib"), 100, "KiB")
     most("import", book.value("import", ours, "import_s"), 0.15, "s")
     size = book.value("import", ours, "rss_end_kib")
-    most("process after the import", size / 1024 if size else None, 30, "MB")
+    most("process after the import", size / 1024 if size is not None else None, 30, "MB")
     most("uplink, to the bare library", book.ratio("uplink", ours, "picows", "ms_per_s"), 1.2)
-    rows = [
-        [what, f"{_figure(value)} {unit}".strip(), goal.strip(), "yes" if met else "**no**"]
-        for what, value, goal, met, unit in lines
-        if value is not None
-    ]
     return _table(["antiphon on asyncio", "measured", "goal", "reached"], rows)
 
 
@@ -254,7 +277,7 @@ the server's send to the reader's hand. *Saturated*: the same as fast as the cli
     ),
     (["paced-tls"], "### Over TLS\n\n5,000 events/s over 50 sessions.", _tls),
     (
-        ["flight-1"],
+        [key for key in SCENARIOS if key.startswith("flight-")],
         """## Several responses at once
 
 A flood on one connection, its responses interleaved; every event carries its right `response_id`.
@@ -298,6 +321,10 @@ def write() -> None:
         "delta is. [How to run it, and what each figure means](../benchmarks/README.md)."
     )
     text = ["<!-- Written by `python -m benchmarks`; do not edit. -->", "# Performance", intro]
+    text.append(
+        "A figure with ~ is of runs in which the client or the server waited more than 5 % of the "
+        "time for its core, because something else ran there."
+    )
     if quick:
         text.append(f"Short runs, good for orientation only: {', '.join(quick)}.")
     for needed, head, part in _PARTS:

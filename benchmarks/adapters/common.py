@@ -22,7 +22,7 @@ import struct
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ["Sink", "Stream", "main"]
 
@@ -93,7 +93,7 @@ class Sink:
         self.careful = self.timed or self.verify or self.interrupting
         self.patterns = _patterns(int(plan.get("deltas", 50)), 4800) if self.verify else []
         self.latencies: list[int] = []
-        self.usage: tuple[float, float] | None = None
+        self.usage: Usage | None = None
         self.finished = asyncio.Event()
         self.streams: dict[str, Stream] = {}
         self.seen: set[int] = set()  # interrupt: responses of this round whose audio began
@@ -134,10 +134,26 @@ class Sink:
             self.finished.set()
 
 
-def usage() -> tuple[float, float]:
-    """Return the CPU time of this process and the time on the wall, in seconds."""
+class Usage(NamedTuple):
+    """Seconds: of CPU used by this process, on the wall, and waited for a core."""
+
+    cpu_s: float
+    wall_s: float
+    waited_s: float
+
+    def since(self, before: "Usage") -> Plan:
+        both = zip(self._fields, self, before, strict=True)
+        return {name: now - then for name, now, then in both}
+
+
+def usage() -> Usage:
     used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime, time.monotonic()
+    try:
+        with open("/proc/self/schedstat") as schedstat:  # of the main thread
+            waited = int(schedstat.read().split()[1]) / 1e9
+    except OSError:
+        waited = 0.0
+    return Usage(used.ru_utime + used.ru_stime, time.monotonic(), waited)
 
 
 def rss_kib() -> int:
@@ -168,10 +184,10 @@ async def _downlink(
         if sink.left == left:
             break
         at_rest = usage()
-    cpu, wall = sink.usage or at_rest
+    used = (sink.usage or at_rest).since(before)
     if watcher is not None:
         await watcher
-    return {"cpu_s": cpu - before[0], "wall_s": wall - before[1], "rss_kib": rss}
+    return {**used, "rss_kib": rss}
 
 
 async def _watch_memory(sink: Sink, samples: list[int], stop: asyncio.Event) -> None:
@@ -202,8 +218,7 @@ async def _uplink(
             session.push(chunk)
         await asyncio.sleep(max(0.0, begin + (step + 1) * 0.02 - loop.time()))
     await asyncio.sleep(0.2)
-    cpu, wall = usage()
-    return {"cpu_s": cpu - before[0], "wall_s": wall - before[1]}
+    return usage().since(before)
 
 
 async def _memory(
@@ -221,7 +236,7 @@ async def _interrupt(
     count = int(plan["in_flight"])
     dice = random.Random(5)
     called: list[int] = []
-    returned: list[int] = []
+    before = usage()
     say(ready=True)
     for number in range(int(plan["responses"]) // count):
         first = number * count
@@ -234,13 +249,12 @@ async def _interrupt(
         ids = [f"resp_{first + slot:08d}" for slot in range(count)]
         called.append(time.monotonic_ns())
         session.interrupt(ids)
-        returned.append(time.monotonic_ns())
         sink.stopped_below = first + count
         sink.seen.clear()
         if stop.is_set():
             break
     await asyncio.sleep(0.1)
-    return {"called_ns": called, "returned_ns": returned, "after_stop": sink.after_stop}
+    return {**usage().since(before), "called_ns": called, "after_stop": sink.after_stop}
 
 
 async def _first(*waits: Awaitable[Any], within_s: float | None = None) -> None:
@@ -309,12 +323,12 @@ def main(load: Callable[[], Any], connect: Callable[[str, Sink], Awaitable[Any]]
     plan = json.loads(sys.argv[1])
     if "core" in plan:
         os.sched_setaffinity(0, {plan["core"]})
-    before, begin = rss_kib(), time.perf_counter()
+    before, begin = rss_kib(), usage()
     load()
-    seconds, after = time.perf_counter() - begin, rss_kib()
+    used, after = usage().since(begin), rss_kib()
     if plan["scenario"] == "import":
         say(ready=True)
-        say(import_s=seconds, import_kib=after - before, rss_end_kib=after)
+        say(**used, import_kib=after - before, rss_end_kib=after)
         return
     if plan.get("loop") == "uvloop":
         import uvloop

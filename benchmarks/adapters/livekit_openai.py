@@ -22,9 +22,9 @@ def load() -> None:
 
     aiohttp, rtc = aiohttp_module, rtc_module
     if json.loads(sys.argv[1]).get("plugin") == "antiphon":
-        from livekit.plugins import antiphon
+        from livekit.plugins.antiphon import realtime as ours
 
-        realtime = antiphon
+        realtime = ours
     else:
         from livekit.plugins.openai import realtime as stock
 
@@ -53,8 +53,12 @@ async def _hear(frames: Any, stream: common.Stream) -> None:
 async def connect(url: str, sink: common.Sink) -> Any:
     if not _kept:
         base = url.replace("ws", "http", 1).removesuffix("/realtime")
-        http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-        _kept.append(realtime.RealtimeModel(base_url=base, api_key="none", http_session=http))
+        more = {}
+        if "openai" in realtime.__name__:
+            # Its own HTTP session allows no more than 50 connections to a host.
+            http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+            more["http_session"] = http
+        _kept.append(realtime.RealtimeModel(base_url=base, api_key="none", **more))
     session = _kept[0].session()
     ready = asyncio.Event()
 
