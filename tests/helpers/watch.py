@@ -171,6 +171,12 @@ class Watched:
         self.wait(1e6)
         self._check_nothing_left()
 
+    def forget_what_is_over(self) -> None:
+        """Drop the records of what is settled; a long run needs only the latest."""
+        self.lives = {one: life for one, life in self.lives.items() if life.outcome is None}
+        self.log.clear()
+        self._arrived.clear()
+
     def trace(self) -> str:
         """What happened so far, for the message of a failure."""
         lines = [""]
