@@ -243,7 +243,9 @@ async def test_the_clock_of_a_lost_line_does_not_rotate_its_successor() -> None:
 @virtual
 async def test_the_clock_of_a_lost_line_opens_nothing_while_offline() -> None:
     peer = Peer(refusals=[None, antiphon.ConnectError("busy", retryable=True)])
-    policy = antiphon.ReconnectPolicy(attempts=3, first_delay=60.0, rotate_after=100.0)
+    policy = antiphon.ReconnectPolicy(
+        attempts=3, first_delay=60.0, max_delay=60.0, rotate_after=100.0
+    )
     session = await peer.connect(reconnect=policy)
     await asyncio.sleep(95)
     peer.lines[0].lose()
@@ -278,6 +280,23 @@ async def test_a_final_loss_closes_the_new_line_too() -> None:
     await soon(session.closed)
     await asyncio.sleep(0.1)
     assert peer.lines[1].closed is not None
+
+
+@virtual
+async def test_the_replaced_line_is_heard_no_more() -> None:
+    peer = Peer()
+    session = await peer.connect(reconnect=EARLY)
+    made: list[object] = []
+    for name in ("response", "server_event", "report"):
+        session.on(name, made.append)
+    await asyncio.sleep(110)
+    assert [one.closed for one in peer.lines] == [(1000, ""), None]
+    made.clear()
+    peer.lines[0].over = False  # what was on its way when it was closed
+    peer.lines[0].created(id="resp_late")
+    peer.lines[0].frame(b"{")
+    assert made == []
+    await soon(session.close())
 
 
 @virtual

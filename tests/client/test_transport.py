@@ -206,9 +206,11 @@ async def test_our_close_says_so_and_comes_to_an_end_though_the_peer_reads_nothi
         transport = session._link.transport  # type: ignore[union-attr]
         while session.pending_bytes < 4_000_000:
             session.append_audio(bytes(1_000_000))
+        waiting = asyncio.ensure_future(session.drain())
         loop = asyncio.get_running_loop()
         before = loop.time()
         await session.close()
+        await soon(waiting)
         assert loop.time() - before < 2.5
         assert transport is not None and transport.pending_bytes() == 0, "the socket is gone"
         stuck.set()
