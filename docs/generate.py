@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from antiphon.emulator.behaviour import Behaviour
+from antiphon.emulator.profiles import PROFILES
 from antiphon.protocol.response import TOLERANCES, TRANSITIONS, ResponseState, Table
 
 __all__ = ["DRAWN", "main", "redraw"]
@@ -38,6 +39,19 @@ def knobs() -> str:
     for spec in dataclasses.fields(Behaviour):
         says, facts = spec.metadata["says"], spec.metadata["facts"]
         rows.append(f"| K-{spec.name} | {values(spec)} | {says} | {facts} |")
+    return "\n".join(rows)
+
+
+def profiles() -> str:
+    """What each profile changes."""
+    rows = ["| profile | knobs that are not at their default |", "| --- | --- |"]
+    for name, behaviour in PROFILES.items():
+        changed = [
+            f"{spec.name} {getattr(behaviour, spec.name)}"
+            for spec in dataclasses.fields(Behaviour)
+            if getattr(behaviour, spec.name) != spec.default
+        ]
+        rows.append(f"| `{name}` | {', '.join(changed) or 'none'} |")
     return "\n".join(rows)
 
 
@@ -72,6 +86,7 @@ def diagram() -> str:
 # Document and name of each drawn part -> what draws it.
 DRAWN: dict[tuple[str, str], Callable[[], str]] = {
     ("protocol.md", "knobs"): knobs,
+    ("emulator.md", "profiles"): profiles,
     ("state-machine.md", "diagram"): diagram,
     ("state-machine.md", "transitions"): lambda: transitions(TRANSITIONS),
     ("state-machine.md", "tolerances"): tolerances,
