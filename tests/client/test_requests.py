@@ -64,7 +64,33 @@ async def test_a_refusal_that_nobody_awaits_is_counted_and_reported() -> None:
         _ = session.update({"nonsense": 1})
         await soon(session.update({"instructions": "x"}))
         assert [one.kind for one in reports] == [antiphon.ReportKind.ERROR]
+        assert reports[0].detail == "session.update was refused"
+        assert reports[0].error is not None and reports[0].error.code == "unknown_parameter"
         assert session.counters["error"] == 1
+
+
+@virtual
+async def test_so_is_one_that_its_caller_has_given_up_waiting_for() -> None:
+    peer = Peer()
+    async with await peer.connect() as session:
+        reports: list[antiphon.Report] = []
+        session.on("report", reports.append)
+        with pytest.raises(TimeoutError):
+            await soon(session.update({"instructions": "x"}), within=1.0)
+        (asked,) = peer.line.of("session.update")
+        error = {"type": "invalid_request_error", "code": "x", "event_id": asked["event_id"]}
+        peer.line.say({"type": "error", "error": error})
+        assert [one.kind for one in reports] == [antiphon.ReportKind.ERROR]
+
+
+@virtual
+async def test_one_that_is_awaited_is_not_reported_besides() -> None:
+    async with await against() as session:
+        reports: list[antiphon.Report] = []
+        session.on("report", reports.append)
+        with pytest.raises(antiphon.RequestError):
+            await soon(session.update({"nonsense": 1}))
+        assert reports == []
 
 
 @virtual

@@ -1,7 +1,7 @@
 """What the session's methods return: things under way that may be awaited, or left alone."""
 
 from collections.abc import Generator
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from antiphon.client.streams import Moment
 from antiphon.protocol.interruption import Interruption, Receipt
@@ -14,24 +14,22 @@ T = TypeVar("T")
 class PendingRequest(Generic[T]):
     """A request that was sent. Awaiting it gives the server's answer.
 
-    Leaving it alone is fine: a refusal that nobody awaits is counted and reported to the session's
-    `"report"` listeners. Cancelling a task that awaits it does not take the request back.
+    Leaving it alone is fine: a refusal that nobody awaits when it comes is counted and reported to
+    the session's `"report"` listeners. Cancelling a task that awaits it does not take the request
+    back.
 
     Awaiting raises `RequestError` (the server refused), `RequestTimeout` or `ConnectionClosed`.
     """
 
-    __slots__ = ("_awaited", "_moment", "item_id")
+    __slots__ = ("_moment", "item_id")
 
     def __init__(self, item_id: str | None = None) -> None:
-        self._moment: Moment[Any] = Moment()
-        self._awaited = False
+        self._moment: Moment[T] = Moment()
         self.item_id = item_id
         """The conversation item that it is about, if it is about one."""
 
     def __await__(self) -> Generator[object, None, T]:
-        self._awaited = True
-        result: T = yield from self._moment.__await__()
-        return result
+        return self._moment.__await__()
 
 
 class PendingReceipt:

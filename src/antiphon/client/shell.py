@@ -27,6 +27,8 @@ from antiphon.exceptions import (
     ConnectionClosedError,
     ConnectionClosedOK,
     LocalProtocolError,
+    RealtimeError,
+    RequestError,
 )
 from antiphon.protocol.connection import Connection
 from antiphon.protocol.effects import (
@@ -50,6 +52,7 @@ from antiphon.protocol.effects import (
 from antiphon.protocol.input_audio import Turn
 from antiphon.protocol.interruption import Interruption
 from antiphon.protocol.options import Options
+from antiphon.protocol.requests import Request
 from antiphon.protocol.response import Response
 from antiphon.protocol.snapshot import Snapshot
 from antiphon.wire.base import Malformed, UnknownEvent
@@ -458,12 +461,11 @@ class Shell:
 
     def _do_refused(self, effect: Refused) -> None:
         pending: PendingRequest[Any] | None = effect.request.owner
+        awaited = pending is not None and pending._moment.awaited
         if pending is not None:
             pending._moment.fail(effect.error)
-        if (pending is None or not pending._awaited) and self._end is None:
-            self._do_report(
-                Report(ReportKind.ERROR, f"{effect.request.kind} failed: {effect.error}")
-            )
+        if not awaited and self._end is None:
+            self._do_report(_unheard(effect.request, effect.error))
 
     def _do_turn_changed(self, effect: TurnChanged) -> None:
         turn: Turn = effect.turn
@@ -500,3 +502,17 @@ class Shell:
                     logger.exception("a listener failed")
         finally:
             self._calling = False
+
+
+def _unheard(request: Request, error: RealtimeError) -> Report:
+    """A refusal for whoever watches, since nobody awaits it. The server's words stay in `error`."""
+    if not isinstance(error, RequestError):
+        return Report(ReportKind.ERROR, f"{request.kind} failed: {error}")
+    told = ErrorInfo(
+        type=error.type,
+        code=error.code,
+        message=str(error),
+        param=error.param,
+        event_id=error.event_id,
+    )
+    return Report(ReportKind.ERROR, f"{request.kind} was refused", error=told)

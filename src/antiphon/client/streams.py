@@ -30,6 +30,11 @@ class Moment(Generic[T]):
         self._error: BaseException | None = None
         self._waiters: list[asyncio.Future[None]] = []
 
+    @property
+    def awaited(self) -> bool:
+        """Whether anybody waits for it right now."""
+        return bool(self._waiters)
+
     def is_set(self) -> bool:
         return self._value is not None or self._error is not None
 

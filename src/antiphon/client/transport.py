@@ -1,42 +1,10 @@
-"""The seam between a session and a socket, and the socket that is used by default."""
+"""The seam between a session and a socket, and which socket is used by default."""
 
-import asyncio
-import logging
-import socket
 import ssl
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
-
-import msgspec
-import picows
-
-from antiphon.client.endpoint import without_secrets
-from antiphon.exceptions import ConnectError
+from typing import Protocol
 
 __all__ = ["Connector", "FrameHandler", "PicowsConnector", "Transport"]
-
-# Frames of one read are handled in one callback, so this bounds how long timers may be held up.
-# It still lets 1.7 MB/s through at a round trip of 150 ms (ADR-0008).
-_RECEIVE_BUFFER = 256 * 1024
-# How long a peer may take to read what was sent before a close; then the socket is cut.
-_CLOSE_GRACE = 1.0
-
-if TYPE_CHECKING:
-    _Adapter = logging.LoggerAdapter[logging.Logger]
-else:
-    _Adapter = logging.LoggerAdapter
-
-
-class _WithoutFrames(_Adapter):
-    """picows logs, below the level DEBUG, the handshake with its key and the data of frames."""
-
-    def isEnabledFor(self, level: int) -> bool:
-        return level >= logging.DEBUG and super().isEnabledFor(level)
-
-
-_logger = _WithoutFrames(logging.getLogger("antiphon.picows"), {})
 
 
 class FrameHandler(Protocol):
@@ -116,185 +84,17 @@ class PicowsConnector:
     async def __call__(
         self, url: str, headers: Mapping[str, str], handler: FrameHandler
     ) -> Transport:
-        listener = _Listener(handler, self._max_message_bytes)
-        try:
-            await picows.ws_connect(
-                lambda: listener,
-                url,
-                ssl_context=self._ssl_context,
-                proxy=_environment_proxy(url) if self._proxy is None else self._proxy or None,
-                extra_headers=dict(headers),
-                websocket_handshake_timeout=self._handshake_timeout,
-                enable_auto_ping=True,
-                auto_ping_idle_timeout=self._ping_interval,
-                auto_ping_reply_timeout=self._ping_interval,
-                max_frame_size=self._max_message_bytes,
-                read_buffer_init_size=self._read_buffer_bytes,
-                # Redirected, picows would hand the Authorization header to any host.
-                max_redirects=0,
-                logger_name=_logger,
-            )
-        except picows.WSInvalidStatusError as refused:
-            raise _refused(refused) from refused
-        except (picows.WSError, OSError, TimeoutError, ValueError) as failed:
-            said = str(failed) or type(failed).__name__
-            raise ConnectError(
-                f"no connection to {without_secrets(url)}: {said}",
-                retryable=not isinstance(failed, ValueError),
-            ) from failed
-        except asyncio.CancelledError:
-            # The handshake may still be under way, or just done: nobody wants it any more.
-            listener.abandon()
-            raise
-        return listener
+        # Not before the first connection: picows is a fifth of what `import antiphon` would cost.
+        from antiphon.client.picows_socket import connect_socket
 
-
-class _Listener(picows.WSListener):
-    """Both halves of one connection: picows calls it, the session sends through it."""
-
-    def __init__(self, handler: FrameHandler, max_message_bytes: int) -> None:
-        super().__init__()
-        self._handler = handler
-        self._max_message_bytes = max_message_bytes
-        self._transport: picows.WSTransport | None = None
-        self._fragments: bytearray | None = None
-        self._fragments_are_text = True
-        self._closed: tuple[int | None, str] | None = None
-        self._abandoned = False
-        self._cut: asyncio.TimerHandle | None = None
-        self._over = asyncio.Event()
-        self._writable = asyncio.Event()
-        self._writable.set()
-
-    # --- called by picows -----------------------------------------------------------------------
-
-    def on_ws_connected(self, transport: picows.WSTransport) -> None:
-        self._transport = transport
-        if self._abandoned:
-            self.close()
-            return
-        raw = transport.underlying_transport.get_extra_info("socket")
-        if raw is not None:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-
-    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        kind = frame.msg_type
-        if frame.rsv1 or frame.rsv2 or frame.rsv3:
-            # RFC 6455 §5.2: no extension was negotiated that gives these bits a meaning.
-            self.close(1002, "reserved bits are set")
-        elif kind == picows.WSMsgType.TEXT or kind == picows.WSMsgType.BINARY:
-            if frame.fin:
-                self._handler.frame_received(
-                    frame.get_payload_as_bytes(), kind == picows.WSMsgType.TEXT
-                )
-            else:
-                self._fragments = bytearray(frame.get_payload_as_memoryview())
-                self._fragments_are_text = kind == picows.WSMsgType.TEXT
-        elif kind == picows.WSMsgType.CONTINUATION:
-            self._continue(frame)
-        elif kind == picows.WSMsgType.CLOSE:
-            payload = frame.get_payload_as_bytes()
-            # RFC 6455 §5.5.1: two bytes of code, then the reason; both may be missing (P-271).
-            code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1005
-            self._closed = (code, payload[2:].decode("utf-8", "replace"))
-            # RFC 6455 §7.4.1: 1005 stands for a missing code and must not be sent.
-            transport.send_close(picows.WSCloseCode(1000 if code == 1005 else code))
-            self._disconnect(transport)
-
-    def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
-        if self._cut is not None:
-            self._cut.cancel()
-        self._over.set()
-        self._writable.set()
-        code, reason = self._closed or (None, "")
-        self._handler.connection_lost(code, reason)
-
-    def pause_writing(self) -> None:
-        self._writable.clear()
-
-    def resume_writing(self) -> None:
-        self._writable.set()
-
-    def _continue(self, frame: picows.WSFrame) -> None:
-        if self._fragments is None:
-            return
-        self._fragments += frame.get_payload_as_memoryview()
-        if len(self._fragments) > self._max_message_bytes:
-            self._fragments = None
-            self.close(1009, "message too big")
-        elif frame.fin:
-            whole, self._fragments = bytes(self._fragments), None
-            self._handler.frame_received(whole, self._fragments_are_text)
-
-    # --- Transport ------------------------------------------------------------------------------
-
-    def send_text(self, data: bytes) -> None:
-        if self._transport is not None and not self._over.is_set():
-            self._transport.send(picows.WSMsgType.TEXT, data)
-
-    def pending_bytes(self) -> int:
-        if self._transport is None or self._over.is_set():
-            return 0
-        size: int = self._transport.underlying_transport.get_write_buffer_size()
-        return size
-
-    async def drain(self) -> None:
-        await self._writable.wait()
-
-    def close(self, code: int = 1000, reason: str = "") -> None:
-        if self._transport is None or self._over.is_set():
-            return
-        self._closed = self._closed or (code, reason)
-        # RFC 6455 §5.5: a control frame holds 125 bytes, two of which are the code.
-        self._transport.send_close(picows.WSCloseCode(code), reason.encode()[:123])
-        self._disconnect(self._transport)
-
-    def abandon(self) -> None:
-        """Close now, or as soon as the handshake is done."""
-        self._abandoned = True
-        self.close()
-
-    def _disconnect(self, transport: picows.WSTransport) -> None:
-        # What is still queued goes out first, but a peer that reads nothing must not hold us up.
-        transport.disconnect()
-        if self._cut is None and not self._over.is_set():
-            loop = asyncio.get_running_loop()
-            self._cut = loop.call_later(_CLOSE_GRACE, lambda: transport.disconnect(graceful=False))
-
-
-class _ErrorBody(msgspec.Struct):
-    class Error(msgspec.Struct):
-        code: str | None = None
-
-    error: Error
-
-
-def _error_code(body: Any) -> str | None:
-    try:
-        return msgspec.json.decode(body or b"", type=_ErrorBody).error.code
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return None
-
-
-def _refused(refused: picows.WSInvalidStatusError) -> ConnectError:
-    status = int(refused.response.status) if refused.response is not None else 0
-    hint = {
-        401: "the API key is missing or wrong",
-        403: "the API key has no access to this model",
-        404: "no Realtime endpoint at this address",
-        429: "too many connections; try again later",
-    }.get(status, "the server refused the handshake")
-    code = _error_code(refused.raw_body)
-    told = f"HTTP {status}, {code}" if code else f"HTTP {status}"
-    return ConnectError(
-        f"{hint} ({told})", status=status, code=code, retryable=status == 429 or status >= 500
-    )
-
-
-def _environment_proxy(url: str) -> str | None:
-    parts = urlsplit(url)
-    if not parts.hostname or proxy_bypass(parts.hostname):
-        return None
-    proxies = getproxies()
-    scheme = "https" if parts.scheme == "wss" else "http"
-    return proxies.get(scheme) or proxies.get("all")
+        return await connect_socket(
+            url,
+            headers,
+            handler,
+            ssl_context=self._ssl_context,
+            proxy=self._proxy,
+            handshake_timeout=self._handshake_timeout,
+            ping_interval=self._ping_interval,
+            max_message_bytes=self._max_message_bytes,
+            read_buffer_bytes=self._read_buffer_bytes,
+        )
