@@ -45,7 +45,7 @@ def test_places_on_the_walk_exist(path: str, name: str) -> None:
 
 
 def test_the_walk_is_found() -> None:
-    assert ("client/transport.py", "_Listener.on_ws_frame") in PLACE.findall(ARCHITECTURE)
+    assert ("client/picows_socket.py", "_Listener.on_ws_frame") in PLACE.findall(ARCHITECTURE)
     assert len(PLACE.findall(ARCHITECTURE)) >= 12
     with pytest.raises(AttributeError):
         resolved("client/link.py", "Link.no_such_thing")
