@@ -73,6 +73,9 @@ if TYPE_CHECKING:
         incomplete as incomplete,
     )
     from antiphon.emulator.script import (
+        misheard as misheard,
+    )
+    from antiphon.emulator.script import (
         say as say,
     )
     from antiphon.emulator.script import (
@@ -127,6 +130,7 @@ __all__ = [
     "call",
     "fail",
     "incomplete",
+    "misheard",
     "on",
     "profile",
     "run_virtual",
@@ -162,6 +166,7 @@ _HOME = {
     "call": "script",
     "fail": "script",
     "incomplete": "script",
+    "misheard": "script",
     "say": "script",
     "silence": "script",
     "stall": "script",

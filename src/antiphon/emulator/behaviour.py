@@ -17,6 +17,7 @@ from antiphon.emulator.choices import (
     BadJsonReply,
     CancelCloseItems,
     CancelFunctionArgs,
+    CancelledItems,
     CancelNoIdScope,
     CancelOutputInDone,
     CancelReply,
@@ -30,10 +31,12 @@ from antiphon.emulator.choices import (
     EventIdEcho,
     EventIdPlace,
     Expiry,
+    ItemsDuringResponse,
     MissingModel,
     MultiItemDoneOrder,
     OldDoneVsNewCreated,
     OutOfBand,
+    PendingCall,
     RateLimitsUpdated,
     RepeatReply,
     ResponseDoneOnFailure,
@@ -210,6 +213,21 @@ class Behaviour:
         "P-142",
     )
     item_done: bool = _knob(True, "Whether `conversation.item.done` is sent.", "P-136, P-295")
+    items_during_response: ItemsDuringResponse = _knob(
+        ItemsDuringResponse.AT_ONCE,
+        "When an item created during a default response is added.",
+        "P-143, P-308",
+    )
+    cancelled_items: CancelledItems = _knob(
+        CancelledItems.KEPT,
+        "Whether what a cancelled response had said stays in the conversation.",
+        "P-68, P-307",
+    )
+    pending_call: PendingCall = _knob(
+        PendingCall.ACCEPTED,
+        "What a `response.create` gets while a function call has no output.",
+        "P-308",
+    )
     truncate_reply: TruncateReply = _knob(
         TruncateReply.ACKNOWLEDGED, "What a truncate gets.", "P-106, P-299, P-308"
     )

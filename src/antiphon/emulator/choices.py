@@ -13,6 +13,7 @@ __all__ = [
     "CancelReply",
     "CancelTarget",
     "CancelUsage",
+    "CancelledItems",
     "ConversationCreated",
     "CreateWhenBusy",
     "Dialect",
@@ -21,10 +22,12 @@ __all__ = [
     "EventIdEcho",
     "EventIdPlace",
     "Expiry",
+    "ItemsDuringResponse",
     "MissingModel",
     "MultiItemDoneOrder",
     "OldDoneVsNewCreated",
     "OutOfBand",
+    "PendingCall",
     "RateLimitsUpdated",
     "RepeatReply",
     "ResponseDoneOnFailure",
@@ -249,6 +252,27 @@ class TruncateReply(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     SILENT = "silent"
     UNSUPPORTED = "unsupported"
+
+
+class ItemsDuringResponse(StrEnum):
+    """When an item that a client creates during a default response is added."""
+
+    AT_ONCE = "at_once"
+    AFTER_DONE = "after_done"
+
+
+class CancelledItems(StrEnum):
+    """Whether the items of a cancelled response stay in the conversation."""
+
+    KEPT = "kept"
+    REMOVED = "removed"
+
+
+class PendingCall(StrEnum):
+    """What a `response.create` gets while a function call has no output."""
+
+    ACCEPTED = "accepted"
+    ERROR = "error"
 
 
 class TranscriptionTiming(StrEnum):

@@ -4,7 +4,7 @@ A doubly linked list, so that inserting after any item, deleting, and finding th
 same time however long the conversation is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,6 +91,7 @@ class Conversation:
         self.image_tokens = 0
         self._by_id: dict[str, ConversationItem] = {}
         self._calls: dict[str, list[str]] = {}
+        self._unanswered: dict[str, None] = {}
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -120,6 +121,10 @@ class Conversation:
         """Id of the item that holds this function call, or None."""
         items = self._calls.get(call_id)
         return items[-1] if items else None
+
+    def unanswered(self) -> str | None:
+        """Id of the oldest function call without output, or None."""
+        return next(iter(self._unanswered), None)
 
     def place(self, previous_item_id: str | None) -> ConversationItem | None:
         """The item after which `previous_item_id` puts a new one; None for the very front.
@@ -151,6 +156,9 @@ class Conversation:
         self._by_id[item.id] = item
         if item.body["type"] == "function_call":
             self._calls.setdefault(str(item.body["call_id"]), []).append(item.id)
+            self._unanswered[str(item.body["call_id"])] = None
+        elif item.body["type"] == "function_call_output":
+            self._unanswered.pop(str(item.body["call_id"]), None)
         item.recount()
         self._count(item, 1)
 
@@ -189,7 +197,14 @@ class Conversation:
             self._calls[call_id].remove(item_id)
             if not self._calls[call_id]:
                 del self._calls[call_id]
+                self._unanswered.pop(call_id, None)
         self._count(item, -1)
+
+    def discard(self, items: Iterable[ConversationItem]) -> None:
+        """Remove items if they are still there, without a word."""
+        for item in items:
+            if self._by_id.get(item.id) is item:
+                self.delete(item.id)
 
     def duplicate(self, item_id: str, policy: DuplicateItemId) -> bool:
         """Whether a client item of this id is to be passed over without a word (P-213).

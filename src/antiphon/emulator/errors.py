@@ -13,6 +13,7 @@ __all__ = [
     "append_too_large",
     "bad_pattern",
     "call_not_found",
+    "call_pending",
     "cancel_not_active",
     "cancel_unsupported",
     "check_modalities",
@@ -36,7 +37,6 @@ __all__ = [
     "truncate_missing",
     "truncate_not_audio",
     "truncate_too_long",
-    "type_fixed",
     "unknown_parameter",
     "voice_fixed",
     "webrtc_only",
@@ -227,6 +227,11 @@ def call_not_found(call_id: str) -> Refusal:
     return Refusal("invalid_tool_call_id", f"Tool call ID '{call_id}' not found in conversation.")
 
 
+def call_pending(call_id: str) -> Refusal:
+    """P-308: the code is known, the words are not."""
+    return Refusal("function_call_output_pending", f"Tool call '{call_id}' has no output yet.")
+
+
 def truncate_missing(item_id: str) -> Refusal:
     """P-219."""
     return Refusal(
@@ -296,11 +301,6 @@ def speed_fixed() -> Refusal:
         "Cannot update the speed while a response is in progress.",
         "session.audio.output.speed",
     )
-
-
-def type_fixed() -> Refusal:
-    """A session keeps its type; the form of the refusal is a guess."""
-    return Refusal("cannot_update_session_type", "Cannot update a session's type.", "session.type")
 
 
 def webrtc_only() -> Refusal:

@@ -13,6 +13,7 @@ from antiphon.emulator.lanes import Request
 from antiphon.emulator.output import emit_item
 from antiphon.emulator.response import Response
 from antiphon.emulator.responses import Responses
+from antiphon.emulator.script import Misheard
 from antiphon.emulator.transcription import Transcriber
 from antiphon.emulator.turns import Edge, EdgeKind, TurnDetector
 
@@ -106,14 +107,18 @@ class InputAudio:
         elif self._detector is None or not self._detector.serves(
             self._core.session.input_format, config
         ):
-            # Words that sound finished end in a full stop, or are not known.
             self._detector = TurnDetector(
                 self._core.session.input_format,
                 config,
                 self._start + len(self._data),
-                lambda: self._core.script.peek().rstrip()[-1:] in tuple(".?!)"),
+                self._sounds_finished,
             )
         return self._detector
+
+    def _sounds_finished(self) -> bool:
+        # They end in a full stop, or are not known.
+        words = self._core.script.peek()
+        return isinstance(words, Misheard) or words.rstrip()[-1:] in tuple(".?!)")
 
     def _speech_started(self, edge: Edge) -> None:
         self.stop_idle()

@@ -6,7 +6,7 @@ from typing import Any
 import pybase64
 
 from antiphon.emulator import errors
-from antiphon.emulator.choices import Dialect, TruncateReply
+from antiphon.emulator.choices import Dialect, ItemsDuringResponse, TruncateReply
 from antiphon.emulator.conversation import ConversationItem
 from antiphon.emulator.core import Core
 from antiphon.emulator.errors import Refusal
@@ -55,7 +55,7 @@ class Items:
         Raises:
             Refusal: the item is not added.
         """
-        response = self._calling_response(body)
+        response = self._calling_response(body) or self._response_to_wait_for()
         if response is not None:
             # P-143: an output that comes before its call's response is done waits for it.
             waiting = self._deferred.setdefault(response.id, [])
@@ -117,6 +117,11 @@ class Items:
             return None
         return self._lanes.active.get(item.response_id)
 
+    def _response_to_wait_for(self) -> Response | None:
+        if self._core.behaviour.items_during_response is ItemsDuringResponse.AT_ONCE:
+            return None
+        return self._lanes.default_in_progress()  # P-308
+
     def _add(self, asked: Json, previous_item_id: str | None) -> None:
         core, conversation = self._core, self._core.conversation
         if asked["type"] == "function_call_output" and not conversation.has_call(asked["call_id"]):
@@ -158,7 +163,8 @@ class Items:
         data = decode_audio(_SPACE.sub("", part.get("audio") or ""), audio)
         item.audio = (item.audio or b"") + data
         item.audio_ms = len(item.audio) // audio.bytes_per_ms
-        item.transcript = part.get("transcript") or self._core.script.hear()
+        heard = self._core.script.hear()
+        item.transcript = part.get("transcript") or (heard if isinstance(heard, str) else "")
         return {"type": "input_audio", "transcript": part.get("transcript")}
 
     def _audio_of(self, item: ConversationItem) -> bytes:

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from antiphon.emulator.behaviour import Behaviour
 from antiphon.emulator.choices import (
     ActiveErrorForm,
+    CancelledItems,
     CancelNoIdScope,
     CancelReply,
     CancelTarget,
@@ -13,8 +14,10 @@ from antiphon.emulator.choices import (
     Dialect,
     EventIdEcho,
     EventIdPlace,
+    ItemsDuringResponse,
     MultiItemDoneOrder,
     OutOfBand,
+    PendingCall,
     RateLimitsUpdated,
     ResponseDoneOnFailure,
     SupersededDone,
@@ -95,6 +98,9 @@ PROFILES = MappingProxyType(
             cancel_no_id_scope=CancelNoIdScope.ANY,
             cancel_no_match_reply=CancelReply.SILENT,
             truncate_reply=TruncateReply.SILENT,
+            items_during_response=ItemsDuringResponse.AFTER_DONE,
+            cancelled_items=CancelledItems.REMOVED,
+            pending_call=PendingCall.ERROR,
             rate_limits_updated=RateLimitsUpdated.NEVER,
         ),
     }

@@ -7,11 +7,13 @@ from antiphon.emulator import errors
 from antiphon.emulator.choices import (
     ActiveErrorForm,
     CancelCloseItems,
+    CancelledItems,
     CancelOutputInDone,
     CancelUsage,
     CreateWhenBusy,
     OldDoneVsNewCreated,
     OutOfBand,
+    PendingCall,
     RateLimitsUpdated,
     ResponseDoneOnFailure,
     SupersededDone,
@@ -58,6 +60,10 @@ class Responses:
             Refusal: the request is refused; nothing else follows (P-51).
         """
         lane = self._lane_of(request)
+        if lane is Lane.DEFAULT and self._knobs.pending_call is PendingCall.ERROR:
+            pending = self._core.conversation.unanswered()
+            if pending is not None:
+                raise errors.call_pending(pending)
         if lane is Lane.OUT_OF_BAND:
             limit = self._knobs.max_parallel_oob
             if limit is not None and self.lanes.out_of_band >= limit:
@@ -85,10 +91,10 @@ class Responses:
             if knobs.old_done_vs_new_created is OldDoneVsNewCreated.CREATED_FIRST:
                 slot.holder = None  # P-66: the newer created goes before the old done
                 return True
-            if request.automatic:
-                # The turn that interrupted is answered when the interrupted one has ended.
-                slot.waiting.append(request)
-                return False
+        if request.automatic and holder.phase in (Phase.CANCELLING, Phase.DONE):
+            # The turn that interrupted is answered when the interrupted one has let go.
+            slot.waiting.append(request)
+            return False
         if request.automatic:
             match knobs.vad_create_when_busy:  # P-49
                 case VadCreateWhenBusy.QUEUED:
@@ -345,6 +351,8 @@ class Responses:
     def _finish_cancelled(self, response: Response, *, release: bool = True) -> None:
         self._writer.close_all(response, self._knobs.cancel_close_items)
         response.status = "cancelled"
+        if self._knobs.cancelled_items is CancelledItems.REMOVED:
+            self._core.conversation.discard(opened.item for opened in response.items)
         details = {"type": "cancelled", "reason": response.cancel_reason}  # P-162
         self._done(response, details, self._cancel_usage(response), release=release)
 

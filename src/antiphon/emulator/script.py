@@ -26,6 +26,8 @@ from antiphon.emulator.pace import Pace
 __all__ = [
     "Answer",
     "Ending",
+    "Misheard",
+    "misheard",
     "Match",
     "Output",
     "OutputKind",
@@ -273,6 +275,25 @@ def stall(*, after: Answer | None = None) -> Answer:
     return replace(after or Answer(), ending=Ending(Status.STALLED))
 
 
+@dataclass(frozen=True, slots=True)
+class Misheard:
+    """A spoken turn whose transcription fails (P-91). The model hears nothing either."""
+
+    code: str
+    message: str
+    type: str
+
+
+def misheard(
+    code: str = "audio_unintelligible",
+    message: str = "The audio could not be transcribed.",
+    *,
+    type: str = "transcription_error",
+) -> Misheard:
+    """A spoken turn whose transcription fails, for a script's `hears`."""
+    return Misheard(code, message, type)
+
+
 Fallback = Answer | Callable[[Prompt], Answer]
 
 
@@ -283,7 +304,8 @@ class Script:
 
     Args:
         steps: the answers.
-        hears: transcripts of the user's spoken turns, in order; after the last, `(speech)`.
+        hears: transcripts of the user's spoken turns, in order, or `misheard()`; after the last,
+            `(speech)`.
         otherwise: what a response gets that no step fits: an answer, a function of the `Prompt`,
             or None for the built-in conversation.
         strict: a response that no step fits fails with code `script_exhausted`, and
@@ -294,7 +316,7 @@ class Script:
         self,
         steps: Iterable[Answer] = (),
         *,
-        hears: Iterable[str] = (),
+        hears: Iterable[str | Misheard] = (),
         otherwise: Fallback | None = None,
         strict: bool = False,
     ) -> None:
@@ -327,13 +349,13 @@ class Script:
             return self._otherwise
         return self._otherwise(prompt) if self._otherwise is not None else None
 
-    def hear(self) -> str:
-        """The transcript of the user's next spoken turn."""
+    def hear(self) -> str | Misheard:
+        """What is heard of the user's next spoken turn."""
         words = self.peek()
         self._heard += 1
         return words
 
-    def peek(self) -> str:
+    def peek(self) -> str | Misheard:
         """What `hear` will return next."""
         return self._hears[self._heard] if self._heard < len(self._hears) else "(speech)"
 

@@ -46,6 +46,8 @@ __all__ = ["EmulatorServer"]
 _logger = logging.getLogger("antiphon.emulator")
 # How long a closed peer has to answer the close frame before its socket is cut.
 CLOSE_GRACE_S = 1.0
+# A close frame without a code, which the library does not send: RFC 6455 section 5.5.1.
+_EMPTY_CLOSE = b"\x88\x00"
 
 
 class EmulatorServer:
@@ -257,6 +259,7 @@ class _Connection(WSListener):
         self._timer: asyncio.TimerHandle | None = None
         self._grace: asyncio.TimerHandle | None = None
         self._parts: list[bytes] = []
+        self._parts_bytes = 0
         self._parts_are_text = True
 
     # From the socket
@@ -273,11 +276,15 @@ class _Connection(WSListener):
                 self._receive(frame.get_payload_as_bytes(), kind is WSMsgType.TEXT)
             else:
                 self._parts = [frame.get_payload_as_bytes()]
+                self._parts_bytes = frame.payload_size
                 self._parts_are_text = kind is WSMsgType.TEXT
         elif kind is WSMsgType.CONTINUATION:
             self._continue(frame)
         elif kind is WSMsgType.CLOSE:
-            transport.send_close(frame.get_close_code(), frame.get_close_message())
+            if frame.payload_size:
+                transport.send_close(frame.get_close_code(), frame.get_close_message())
+            else:
+                transport.underlying_transport.write(_EMPTY_CLOSE)
             transport.disconnect()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
@@ -296,7 +303,8 @@ class _Connection(WSListener):
 
     def _continue(self, frame: WSFrame) -> None:
         self._parts.append(frame.get_payload_as_bytes())
-        if sum(map(len, self._parts)) > self._server._max_frame_bytes:
+        self._parts_bytes += frame.payload_size
+        if self._parts_bytes > self._server._max_frame_bytes:
             self._parts = []
             self.close(WSCloseCode.MESSAGE_TOO_BIG.value, "message too big")
         elif frame.fin:
@@ -359,8 +367,7 @@ class _Connection(WSListener):
             return
         self.engine.lost(self._loop.time())
         if code is None:
-            # A close frame without a code, which the library does not send: RFC 6455 5.5.1.
-            transport.underlying_transport.write(b"\x88\x00")
+            transport.underlying_transport.write(_EMPTY_CLOSE)
             transport.disconnect()
             return
         # The reason of a close frame has at most 123 bytes: RFC 6455 section 5.5.

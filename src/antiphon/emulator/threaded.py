@@ -14,7 +14,7 @@ from antiphon.emulator.behaviour import Behaviour
 from antiphon.emulator.engine import Engine
 from antiphon.emulator.faults import Faults
 from antiphon.emulator.profiles import profile
-from antiphon.emulator.script import Answer, Script
+from antiphon.emulator.script import Answer, Misheard, Script
 from antiphon.emulator.server import EmulatorServer
 
 __all__ = ["ThreadedServer"]
@@ -108,7 +108,7 @@ class ThreadedServer:
     # What it does
 
     def play(
-        self, *steps: Answer, script: Script | None = None, hears: tuple[str, ...] = ()
+        self, *steps: Answer, script: Script | None = None, hears: tuple[str | Misheard, ...] = ()
     ) -> Script:
         """Answer by these steps, or by this script, from now on.
 

@@ -15,6 +15,7 @@ from antiphon.emulator import (
     call,
     fail,
     incomplete,
+    misheard,
     say,
     speech,
     text,
@@ -35,6 +36,7 @@ EXPECTED = {
     "conversation.item.done",
     "conversation.item.input_audio_transcription.completed",
     "conversation.item.input_audio_transcription.delta",
+    "conversation.item.input_audio_transcription.failed",
     "conversation.item.retrieved",
     "conversation.item.truncated",
     "error",
@@ -73,7 +75,7 @@ def conversation() -> Emulated:
             incomplete(after=say("You should")),
             say("A long one.", ms=5000),
         ],
-        hears=["What now?"],
+        hears=["What now?", misheard()],
         otherwise=say("Well."),
     )
     behaviour = Behaviour(pace=Pace(speed=20)).but(conversation_created="after_session_created")
@@ -107,6 +109,8 @@ def conversation() -> Emulated:
     client.send("conversation.item.delete", item_id=item_id)
     client.speak(TURN)
     client.run(20)
+    client.speak(TURN)
+    client.run(1)
     client.send("input_audio_buffer.clear")
     client.cancel()
     return client

@@ -3,7 +3,7 @@
 import pybase64
 import pytest
 
-from antiphon.emulator import Behaviour, Pace, Script, say, speech
+from antiphon.emulator import Behaviour, Pace, Script, misheard, say, speech
 from antiphon.emulator.formats import encode_g711
 from tests.helpers.emulated import Emulated, Json
 
@@ -393,6 +393,31 @@ def test_without_transcription_the_model_still_hears() -> None:
     assert not any(kind.startswith(HEARD) for kind in client.kinds())
     done = client.done(client.one("response.created")["response"]["id"])
     assert done["output"][0]["content"][0]["transcript"] == "One, two, three."
+
+
+def test_failed_transcription_is_an_event_of_its_own() -> None:
+    # P-91
+    client = transcribing(Script(hears=[misheard("DeploymentNotFound", "No such model.")]))
+    client.speak(VOICE + quiet(300))
+    client.run(5)
+    failed = client.one(f"{HEARD}.failed")
+    assert failed["error"] == {
+        "type": "transcription_error",
+        "code": "DeploymentNotFound",
+        "message": "No such model.",
+        "param": None,
+    }
+    assert failed["item_id"] == client.one("input_audio_buffer.committed")["item_id"]
+    assert client.all(f"{HEARD}.completed") == client.all(f"{HEARD}.delta") == []
+    assert client.all("error") == []
+    assert len(client.all("response.done")) == 1
+
+
+def test_misheard_turn_ends_for_semantic_vad() -> None:
+    client = Emulated(script=Script(hears=[misheard()]))
+    client.configure(audio={"input": {"turn_detection": {"type": "semantic_vad"}}})
+    client.speak(VOICE + quiet(700))
+    assert len(client.all("input_audio_buffer.speech_stopped")) == 1
 
 
 def test_transcription_session_never_responds() -> None:

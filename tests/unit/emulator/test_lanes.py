@@ -57,6 +57,20 @@ def test_superseding_does_not_let_a_queued_turn_in_as_well() -> None:
     assert len(client.all("response.created")) == 3
 
 
+def test_interrupting_turn_is_answered_when_the_slot_is_free_at_last() -> None:
+    client = story(slot_free_at=800, cancel_latency_ms=10)
+    client.created_id()
+    client.run(0.2)
+    client.forget()
+    client.speak(TURN[: 48 * 400])
+    client.run(0.1)
+    assert len(client.all("response.done")) == 1
+    client.speak(TURN[48 * 400 :])
+    assert client.all("response.created") == []
+    client.run(1)
+    assert len(client.all("response.created")) == 1
+
+
 def test_cancelled_response_that_still_holds_the_slot_is_not_found_again() -> None:
     client = story(slot_free_at=500, cancel_latency_ms=10)
     only = client.created_id()

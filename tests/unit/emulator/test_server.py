@@ -149,6 +149,15 @@ async def test_client_close_is_answered() -> None:
         assert server.sessions[0].closed
 
 
+async def test_close_frame_without_a_code_is_answered_alike() -> None:
+    async with EmulatorServer() as server:
+        reader, writer = await raw_connection(server)
+        writer.write(b"\x88\x80\0\0\0\0")
+        assert (await asyncio.wait_for(reader.read(), WAIT_S)).endswith(b"\x88\x00")
+        writer.close()
+        await writer.wait_closed()
+
+
 async def test_waiting_for_idleness_is_bounded() -> None:
     async with EmulatorServer() as server, connect(server.url) as client:
         await read(client)

@@ -1,6 +1,6 @@
 """Cases of the knobs about errors, items, transcription, the session, and extras on the wire."""
 
-from antiphon.emulator import Behaviour, CloseConnection, Pace, Script, say, speech
+from antiphon.emulator import Behaviour, CloseConnection, Pace, Script, call, say, speech
 from antiphon.emulator.handshake import HttpRefusal, Opening, judge
 from tests.helpers.emulated import Emulated, Json, user_text
 from tests.unit.emulator.knob_cases.registry import LONG, shows, story
@@ -166,6 +166,82 @@ def every_item_is_done(behaviour: Behaviour) -> None:
 @shows("item_done", False)
 def no_item_is_done(behaviour: Behaviour) -> None:
     assert item_dones(behaviour) == 0
+
+
+OUTPUT = {"type": "function_call_output", "call_id": "call_1", "output": "42"}
+
+
+def item_during_a_response(behaviour: Behaviour) -> list[str]:
+    client = story(behaviour)
+    client.created_id()
+    client.run(0.2)
+    client.forget()
+    client.send("conversation.item.create", item=user_text("By the way."))
+    client.run(5)
+    kinds = [
+        kind for kind in client.kinds() if kind in ("response.done", "conversation.item.added")
+    ]
+    client.out_of_band()
+    assert client.send("conversation.item.create", item=user_text("Also."))
+    return kinds
+
+
+@shows("items_during_response", "at_once")
+def item_is_added_at_once(behaviour: Behaviour) -> None:
+    assert item_during_a_response(behaviour) == ["conversation.item.added", "response.done"]
+
+
+@shows("items_during_response", "after_done")
+def item_waits_for_the_response(behaviour: Behaviour) -> None:
+    assert item_during_a_response(behaviour) == ["response.done", "conversation.item.added"]
+
+
+def items_after_a_cancel(behaviour: Behaviour) -> int:
+    client = story(behaviour)
+    client.send("conversation.item.create", item=user_text("Tell me a story."))
+    client.created_id()
+    client.run(0.2)
+    client.cancel()
+    client.run(1)
+    return len(client.engine.item_ids)
+
+
+@shows("cancelled_items", "kept")
+def partial_turn_stays(behaviour: Behaviour) -> None:
+    assert items_after_a_cancel(behaviour) == 2
+
+
+@shows("cancelled_items", "removed")
+def partial_turn_is_rolled_back(behaviour: Behaviour) -> None:
+    assert items_after_a_cancel(behaviour) == 1
+
+
+def after_an_unanswered_call(behaviour: Behaviour) -> Emulated:
+    script = Script([call("f", {}, call_id="call_1"), LONG.always()])
+    client = Emulated(behaviour.but(pace=Pace.instant()), script)
+    client.created_id()
+    return client
+
+
+@shows("pending_call", "accepted")
+def create_without_the_tool_output_is_fine(behaviour: Behaviour) -> None:
+    assert after_an_unanswered_call(behaviour).created_id()
+
+
+@shows("pending_call", "error")
+def create_without_the_tool_output_is_refused(behaviour: Behaviour) -> None:
+    client = after_an_unanswered_call(behaviour)
+    assert client.error("response.create")["code"] == "function_call_output_pending"
+    assert client.out_of_band()
+    client.send("conversation.item.create", item=OUTPUT)
+    assert client.created_id()
+
+
+@shows("pending_call", "error")
+def deleted_call_pends_no_more(behaviour: Behaviour) -> None:
+    client = after_an_unanswered_call(behaviour)
+    client.send("conversation.item.delete", item_id=client.engine.item_ids[-1])
+    assert client.created_id()
 
 
 def truncate(behaviour: Behaviour) -> list[Json]:
