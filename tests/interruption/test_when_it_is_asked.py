@@ -212,7 +212,7 @@ async def _cancel_crosses_done(stage: Stage, echo: str) -> None:
     # The server has finished, and its `done` is under way, when the cancel is sent.
     session = await stage.enter(
         script=Script([say("Done.", ms=300).always()]),
-        faults=Faults(on("response.done").delay(0.3)),
+        faults=Faults(on("response.done", nth=1).delay(0.2)),
         error_event_id_echo=echo,
     )
     ear = stage.listen(stage.ask())

@@ -1,5 +1,7 @@
 """Interruption, what must hold: it stops exactly the responses that are meant."""
 
+import asyncio
+
 import antiphon
 from antiphon.emulator import Script, profile, say, speech
 from tests.interruption.stage import Stage, sentence
@@ -42,7 +44,7 @@ async def test_two_out_of_band_responses_half_a_second_interrupt_both_stop(stage
     session = await stage.enter()
     ears = stage.listen_all(stage.ask_aside(), stage.ask_aside())
     await stage.until_speaking(*stage.running(ears))
-    await stage.pause(0.5)
+    await asyncio.sleep(0.5)
 
     receipt = session.interrupt()
 
