@@ -340,21 +340,26 @@ class Shell:
         if self._closing:
             return
         effects = link.connection.receive(event, self._time())
-        if self._listeners and not isinstance(event, Malformed):
+        if self._listeners and type(event) is not Malformed:
             # Queued first and called once the effects are applied: a listener learns of the
             # event before it learns of what follows from it, and finds the state up to date.
             self._emit("server_event", event)
             self._emit(event.type, event)
-        self._apply(effects)
+        if len(effects) == 1 and type(effects[0]) is Output:
+            # A delta, as nearly every event is: it changes no deadline and frees no lane.
+            self._do_output(effects[0])
+            if self._callbacks:
+                self._run_callbacks()
+        else:
+            self._apply(effects)
 
     def _apply(self, effects: Effects) -> None:
         self._carry_out(effects)
         if self._callbacks:
             self._run_callbacks()
-        if len(effects) != 1 or effects[0].__class__ is not Output:
-            self._arm()
-            if self._standby is not None and self._connection.idle:
-                self._loop.call_soon(self._change_over)
+        self._arm()
+        if self._standby is not None and self._connection.idle:
+            self._loop.call_soon(self._change_over)
 
     def _carry_out(self, effects: Effects) -> None:
         do = self._do
