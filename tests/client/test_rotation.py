@@ -241,6 +241,19 @@ async def test_the_clock_of_a_lost_line_does_not_rotate_its_successor() -> None:
 
 
 @virtual
+async def test_the_clock_of_a_replaced_line_does_not_force_the_next_change() -> None:
+    policy = antiphon.ReconnectPolicy(attempts=3, rotate_after=100.0, rotate_latest=250.0)
+    session, connector = await against(say("Long.", ms=100_000), reconnect=policy)
+    await asyncio.sleep(190)
+    assert len(connector.sessions) == 2
+    handle = session.create_response()
+    await asyncio.sleep(20)
+    assert len(connector.sessions) == 3, "the third line stands by until 350 s"
+    assert (await soon(handle.done)).kind is antiphon.OutcomeKind.COMPLETED
+    await soon(session.close())
+
+
+@virtual
 async def test_the_clock_of_a_lost_line_opens_nothing_while_offline() -> None:
     peer = Peer(refusals=[None, antiphon.ConnectError("busy", retryable=True)])
     policy = antiphon.ReconnectPolicy(
