@@ -93,9 +93,6 @@ class Conversation:
         self._calls: dict[str, list[str]] = {}
         self._unanswered: dict[str, None] = {}
 
-    def __len__(self) -> int:
-        return len(self._by_id)
-
     def __iter__(self) -> Iterator[ConversationItem]:
         item = self.first
         while item is not None:

@@ -6,7 +6,6 @@ from typing import Any
 from antiphon.emulator import errors
 from antiphon.emulator.behaviour import Behaviour
 from antiphon.emulator.formats import AudioFormat, audio_format
-from antiphon.emulator.shapes import SESSION
 
 __all__ = ["DEFAULT_INSTRUCTIONS", "SessionState", "server_vad"]
 
@@ -105,16 +104,12 @@ class SessionState:
         """Whether this session only transcribes and never responds."""
         return bool(self.config["type"] == "transcription")
 
-    def update(self, changes: Any, *, responding: bool) -> None:
-        """Apply a `session.update`, all of it or nothing (P-251).
+    def update(self, changes: Json, *, responding: bool) -> None:
+        """Apply a `session.update` of the right shape, all of it or nothing (P-251).
 
         Raises:
-            Refusal: anything in it is wrong; the configuration is as it was.
+            Refusal: something in it cannot be; the configuration is as it was.
         """
-        # Without a type the server asks for just that (P-253).
-        if isinstance(changes, dict) and "type" not in changes:
-            raise errors.missing("session.type")
-        SESSION(changes, "session")
         self._check_meaning(changes, responding)
         self._merge(copy.deepcopy(changes))
 

@@ -118,6 +118,19 @@ def test_hold_is_for_the_same_response() -> None:
     assert order == ["1done", "1created", "2created", "2done"]
 
 
+def test_hold_waits_while_others_end() -> None:
+    script = Script([say("Long.", ms=5000), say("Short.", ms=100).always()])
+    rule = on("response.created", nth=1).hold(until="response.done")
+    found = Emulated(Behaviour(), script, faults=Faults(rule))
+    found.send("response.create", response={"conversation": "none", "metadata": {"n": "1"}})
+    found.send("response.create", response={"metadata": {"n": "2"}})
+    found.run(10)
+    order = [
+        e["response"]["metadata"]["n"] + e["type"][9:] for e in found.events if "response" in e
+    ]
+    assert order == ["2created", "2done", "1done", "1created"]
+
+
 def test_hold_until_the_next_response() -> None:
     # the old done after the new created
     rule = on("response.done", nth=1).hold(until="response.created", same_response=False)

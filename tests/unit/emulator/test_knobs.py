@@ -70,7 +70,13 @@ def test_an_unknown_knob_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["cancel_latency_ms", "straggler_deltas", "created_latency_ms", "slot_free_at"],
+    [
+        "cancel_latency_ms",
+        "straggler_deltas",
+        "created_latency_ms",
+        "slot_free_at",
+        "max_parallel_oob",
+    ],
 )
 def test_negative_durations_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=name):
