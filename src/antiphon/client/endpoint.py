@@ -8,7 +8,14 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from antiphon.exceptions import ConnectError
 from antiphon.wire.dialects import BETA, GA, Dialect
 
-__all__ = ["DEFAULT_BASE_URL", "DEFAULT_MODEL", "Endpoint", "resolve", "without_secrets"]
+__all__ = [
+    "DEFAULT_BASE_URL",
+    "DEFAULT_MODEL",
+    "Endpoint",
+    "is_local",
+    "resolve",
+    "without_secrets",
+]
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 DEFAULT_MODEL = "gpt-realtime"
@@ -26,6 +33,11 @@ class Endpoint(NamedTuple):
 
     def __repr__(self) -> str:
         return f"Endpoint({without_secrets(self.url)!r})"
+
+
+def is_local(hostname: str | None) -> bool:
+    """Whether this names the machine that we run on."""
+    return hostname in _LOOPBACK
 
 
 def without_secrets(url: str) -> str:
@@ -128,7 +140,7 @@ def _credentials(key: str | None, address: str) -> dict[str, str]:
         if (parts.hostname or "").endswith(".azure.com"):
             return {"api-key": key}
         return {"Authorization": f"Bearer {key}"}
-    if parts.hostname in _LOOPBACK:
+    if is_local(parts.hostname):
         return {}
     raise ConnectError("no API key: pass api_key=, or set OPENAI_API_KEY")
 

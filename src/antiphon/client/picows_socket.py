@@ -12,7 +12,7 @@ from urllib.request import getproxies, proxy_bypass
 import msgspec
 import picows
 
-from antiphon.client.endpoint import without_secrets
+from antiphon.client.endpoint import is_local, without_secrets
 from antiphon.client.transport import FrameHandler, Transport
 from antiphon.exceptions import ConnectError
 
@@ -236,7 +236,8 @@ def _refused(refused: picows.WSInvalidStatusError) -> ConnectError:
 
 def _environment_proxy(url: str) -> str | None:
     parts = urlsplit(url)
-    if not parts.hostname or proxy_bypass(parts.hostname):
+    # No proxy can reach this machine's own loopback, whatever the environment leaves unsaid.
+    if not parts.hostname or is_local(parts.hostname) or proxy_bypass(parts.hostname):
         return None
     proxies = getproxies()
     scheme = "https" if parts.scheme == "wss" else "http"

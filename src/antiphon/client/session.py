@@ -41,8 +41,6 @@ from antiphon.wire.server_events import ServerEvent
 
 __all__ = ["Session"]
 
-# P-101: a server takes 15 MiB of base64 in one append, which is 11.25 MiB of audio.
-_APPEND_LIMIT = 8 * 1024 * 1024
 _CLOSE_TIMEOUT = 2.0
 
 OnBusyName = Literal["queue", "replace", "reject", "send"]
@@ -325,6 +323,8 @@ class Session(Shell):
     def append_audio(self, audio: bytes, *, sample_rate: int | None = None) -> None:
         """Send microphone audio. Never waits; use `drain()` to follow a slow network.
 
+        With `batch_audio_ms` (see `connect`) it is sent so much later at the most.
+
         Args:
             audio: PCM16 little-endian, mono; or G.711 bytes if the session's format is that.
             sample_rate: Hz of `audio`; another rate than the session's is resampled, which needs
@@ -344,18 +344,12 @@ class Session(Shell):
                 audio = self._resampler(sample_rate).process(audio)
         if not audio:
             return
-        if self._link is None:
-            if self._held_audio is None or self._held_audio > self._max_pending_bytes:
-                self.counters["audio_bytes_dropped_offline"] += len(audio)
-                return
-            self._held_audio += len(audio)
         if self.pending_bytes > self._max_pending_bytes:
             raise StreamOverflow(
                 f"more than {self._max_pending_bytes} bytes wait for the network; "
                 "await session.drain() between pieces"
             )
-        for start in range(0, len(audio), _APPEND_LIMIT):
-            self._apply(connection.append_audio(audio[start : start + _APPEND_LIMIT]))
+        self._queue_audio(audio)
 
     def commit_audio(self) -> PendingRequest[str]:
         """Make the audio sent so far a user item; awaited, its id. It starts no response.
@@ -364,11 +358,15 @@ class Session(Shell):
         `RequestError` with code `input_audio_buffer_commit_empty` (P-196).
         """
         self._flush_resamplers()
+        if self._batch is not None:
+            self._batch.flush()
         return self._ask(self._open_connection().commit_audio(self._loop.time()))
 
     def clear_audio(self) -> PendingRequest[None]:
         """Forget the audio that was sent and not yet committed."""
         self._resamplers.clear()
+        if self._batch is not None:
+            self._batch.drop()
         return self._ask(self._open_connection().clear_audio(self._loop.time()))
 
     @property
@@ -516,7 +514,7 @@ class Session(Shell):
         for resampler in self._resamplers.values():
             rest = resampler.process(b"", last=True)
             if rest and self._link is not None:
-                self._apply(self._connection.append_audio(rest))
+                self._queue_audio(rest)
         self._resamplers.clear()
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from antiphon.client.audio import Resampler
+from antiphon.client.batch import AudioBatch
 from antiphon.client.endpoint import Endpoint
 from antiphon.client.handle import FunctionCall, ResponseHandle, StreamLimits
 from antiphon.client.link import Link
@@ -67,6 +68,9 @@ __all__ = ["Shell"]
 
 logger = logging.getLogger("antiphon.session")
 
+# P-101: a server takes 15 MiB of base64 in one append, which is 11.25 MiB of audio.
+_APPEND_LIMIT = 8 * 1024 * 1024
+
 
 class Shell:
     """Everything below the public methods of a `Session`: its lines, its timer, its listeners."""
@@ -82,6 +86,7 @@ class Shell:
         reconnect: ReconnectPolicy | None = None,
         connect_timeout: float = 15.0,
         max_pending_bytes: int = 16 * 1024 * 1024,
+        batch_audio_ms: int = 0,
         handle_type: type[ResponseHandle] = ResponseHandle,
         replay: Callable[[Snapshot], Snapshot] | None = None,
     ) -> None:
@@ -95,6 +100,7 @@ class Shell:
         self._policy = reconnect or ReconnectPolicy()
         self._connect_timeout = connect_timeout
         self._max_pending_bytes = max_pending_bytes
+        self._batch = AudioBatch(batch_audio_ms, self._send_audio) if batch_audio_ms else None
         self._handle_type = handle_type
         self._replay = replay or (lambda snapshot: snapshot)
         self._codec = Codec(endpoint.dialect)
@@ -306,6 +312,8 @@ class Shell:
         if standby is not None:
             standby.close()
         self._held.clear()
+        if self._batch is not None:
+            self._batch.drop()
         self._stop_rotation()
         if self._timer is not None:
             self._timer.cancel()
@@ -398,6 +406,24 @@ class Shell:
             self._emit("client_event", event)
         if "client_frame" in self._listeners:
             self._emit("client_frame", frame)
+
+    def _queue_audio(self, audio: bytes) -> None:
+        if self._batch is not None:
+            self._batch.add(audio, self._connection.input_audio.bytes_per_ms)
+        else:
+            self._send_audio(audio)
+
+    def _send_audio(self, audio: bytes) -> None:
+        if self._link is None:
+            if self._held_audio is None or self._held_audio > self._max_pending_bytes:
+                self.counters["audio_bytes_dropped_offline"] += len(audio)
+                return
+            self._held_audio += len(audio)
+        for start in range(0, len(audio), _APPEND_LIMIT):
+            # Nothing but the frame follows from it, so no timer needs to be looked at.
+            self._carry_out(self._connection.append_audio(audio[start : start + _APPEND_LIMIT]))
+        if self._callbacks:
+            self._run_callbacks()
 
     def _cancel(self, handles: Iterable[ResponseHandle]) -> None:
         self._apply(self._cancelling(handles, self._time())[1])

@@ -22,6 +22,7 @@ from pybase64 import b64encode
 from antiphon.exceptions import LocalProtocolError
 from antiphon.wire.audio_delta import WORTH_IT_BYTES, AudioDeltaReader
 from antiphon.wire.base import (
+    UNSET,
     Event,
     Malformed,
     MalformedReason,
@@ -52,6 +53,7 @@ _DECODE_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError)
 # ... and encoders: objects that JSON has no form for, lone surrogates, cycles.
 _ENCODE_ERRORS = (msgspec.MsgspecError, TypeError, ValueError, RecursionError)
 
+_APPEND_HEAD = b'{"type":"input_audio_buffer.append","audio":"'
 _TYPE_KEY = b'{"type":"'
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 
@@ -156,7 +158,9 @@ class Codec:
             if isinstance(event, UnknownEvent):
                 typed = {"type": event.type}
                 return _encoder.encode(typed | event.fields | typed)
-            if isinstance(event, InputAudioBufferAppend):
+            if type(event) is InputAudioBufferAppend:
+                if event.event_id is UNSET:
+                    return b"".join((_APPEND_HEAD, b64encode(event.audio), b'"}'))
                 return _write_audio(replace(event, audio=b""), event.audio)
             if isinstance(event, ResponseOutputAudioDelta):
                 return self._spell(event, _write_audio(replace(event, delta=b""), event.delta))
