@@ -1,6 +1,7 @@
 """The real transport over real sockets: frames in pieces, refusals, closes, pings, cancellation."""
 
 import asyncio
+import contextlib
 import gc
 import json
 import struct
@@ -351,6 +352,71 @@ async def test_a_server_that_speaks_another_protocol() -> None:
         await soon(_connect(f"ws://127.0.0.1:{port}/v1/realtime"))
     server.close()
     await server.wait_closed()
+
+
+class Proxy:
+    """An HTTP proxy that tunnels everything to one port of this machine."""
+
+    def __init__(self, port: int, *, status: int = 200) -> None:
+        self._port = port
+        self._status = status
+        self.asked: list[str] = []
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.asked.append((await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[0])
+        writer.write(f"HTTP/1.1 {self._status} Because\r\n\r\n".encode())
+        if self._status == 200:
+            back, forth = await asyncio.open_connection("127.0.0.1", self._port)
+            await asyncio.gather(self._pump(reader, forth), self._pump(back, writer))
+        writer.close()
+
+    @staticmethod
+    async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(65536):
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+
+
+@pytest.mark.parametrize("how", ["environment", "argument"])
+async def test_through_a_proxy(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    async with EmulatorServer(script=Script([say("Hello.", ms=100)])) as server:
+        proxy = Proxy(server.port)
+        listening = await asyncio.start_server(proxy, "127.0.0.1", 0)
+        address = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        monkeypatch.setenv("http_proxy", address if how == "environment" else "http://x.invalid")
+        connector = antiphon.PicowsConnector(proxy=address if how == "argument" else None)
+        async with antiphon.connect(
+            url="ws://realtime.invalid/v1/realtime", api_key="x", connector=connector
+        ) as session:
+            assert await soon(session.create_response().text()) == "Hello."
+        assert proxy.asked == ["CONNECT realtime.invalid:80 HTTP/1.1"]
+        # This machine's own loopback is beyond any proxy.
+        async with antiphon.connect(url=server.url) as session:
+            assert session.config
+        assert len(proxy.asked) == 1
+        listening.close()
+        await listening.wait_closed()
+
+
+async def test_a_proxy_that_refuses() -> None:
+    proxy = Proxy(9, status=407)
+    listening = await asyncio.start_server(proxy, "127.0.0.1", 0)
+    address = f"http://me:hush-hush@127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    with pytest.raises(antiphon.ConnectError) as caught:
+        await soon(
+            _connect(
+                "ws://realtime.invalid/v1/realtime",
+                api_key="x",
+                connector=antiphon.PicowsConnector(proxy=address),
+            )
+        )
+    assert "407" in str(caught.value) and "hush-hush" not in str(caught.value)
+    listening.close()
+    await listening.wait_closed()
 
 
 async def _connect(url: str, **settings: object) -> antiphon.Session:
