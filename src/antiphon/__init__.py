@@ -12,37 +12,42 @@ async with antiphon.connect(model="gpt-realtime") as session:
     receipt = await session.interrupt()
 """
 
-from antiphon.client.connect import connect
-from antiphon.client.handle import FunctionCall, ResponseHandle, StreamLimits
-from antiphon.client.pending import PendingReceipt, PendingRequest
-from antiphon.client.reconnect import ReconnectPolicy
-from antiphon.client.session import Session
-from antiphon.client.streams import Stream
-from antiphon.client.transport import Connector, FrameHandler, PicowsConnector, Transport
-from antiphon.exceptions import (
-    ConcurrencyError,
-    ConnectError,
-    ConnectionClosed,
-    ConnectionClosedError,
-    ConnectionClosedOK,
-    LocalProtocolError,
-    MissingDependency,
-    ProtocolError,
-    RealtimeError,
-    RemoteProtocolError,
-    RequestError,
-    RequestTimeout,
-    ResponseFailed,
-    ResponseRejected,
-    StreamOverflow,
-)
-from antiphon.protocol.effects import Report, ReportKind
-from antiphon.protocol.input_audio import Turn
-from antiphon.protocol.interruption import Receipt, ReceiptEntry
-from antiphon.protocol.options import Options
-from antiphon.protocol.response import Cause, Lane, Outcome, OutcomeKind, Tolerance
-from antiphon.protocol.snapshot import Snapshot
-from antiphon.wire.items import ContentPart, ErrorInfo, Item, Usage
+from typing import TYPE_CHECKING
+
+from antiphon.lazy import lazily
+
+if TYPE_CHECKING:
+    from antiphon.client.connect import connect
+    from antiphon.client.handle import FunctionCall, ResponseHandle, StreamLimits
+    from antiphon.client.pending import PendingReceipt, PendingRequest
+    from antiphon.client.reconnect import ReconnectPolicy
+    from antiphon.client.session import Session
+    from antiphon.client.streams import Stream
+    from antiphon.client.transport import Connector, FrameHandler, PicowsConnector, Transport
+    from antiphon.exceptions import (
+        ConcurrencyError,
+        ConnectError,
+        ConnectionClosed,
+        ConnectionClosedError,
+        ConnectionClosedOK,
+        LocalProtocolError,
+        MissingDependency,
+        ProtocolError,
+        RealtimeError,
+        RemoteProtocolError,
+        RequestError,
+        RequestTimeout,
+        ResponseFailed,
+        ResponseRejected,
+        StreamOverflow,
+    )
+    from antiphon.protocol.effects import Report, ReportKind
+    from antiphon.protocol.input_audio import Turn
+    from antiphon.protocol.interruption import Receipt, ReceiptEntry
+    from antiphon.protocol.options import Options
+    from antiphon.protocol.response import Cause, Lane, Outcome, OutcomeKind, Tolerance
+    from antiphon.protocol.snapshot import Snapshot
+    from antiphon.wire.items import ContentPart, ErrorInfo, Item, Usage
 
 __all__ = [
     "Cause",
@@ -90,3 +95,33 @@ __all__ = [
     "Usage",
     "connect",
 ]
+
+# As above; loaded when first used.
+_HOMES = {
+    "client.connect": "connect",
+    "client.handle": "FunctionCall ResponseHandle StreamLimits",
+    "client.pending": "PendingReceipt PendingRequest",
+    "client.reconnect": "ReconnectPolicy",
+    "client.session": "Session",
+    "client.streams": "Stream",
+    "client.transport": "Connector FrameHandler PicowsConnector Transport",
+    "exceptions": (
+        "ConcurrencyError ConnectError ConnectionClosed ConnectionClosedError "
+        "ConnectionClosedOK LocalProtocolError MissingDependency ProtocolError "
+        "RealtimeError RemoteProtocolError RequestError RequestTimeout ResponseFailed "
+        "ResponseRejected StreamOverflow"
+    ),
+    "protocol.effects": "Report ReportKind",
+    "protocol.input_audio": "Turn",
+    "protocol.interruption": "Receipt ReceiptEntry",
+    "protocol.options": "Options",
+    "protocol.response": "Cause Lane Outcome OutcomeKind Tolerance",
+    "protocol.snapshot": "Snapshot",
+    "wire.items": "ContentPart ErrorInfo Item Usage",
+}
+
+__getattr__ = lazily(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
