@@ -30,6 +30,9 @@ class ConversationItem:
     the client sent it. `audio_ms` is how much audio the item holds; for the assistant's audio,
     `audio_start_ms` says where it begins in its response's audio, and `truncated` that a client
     cut it: what is generated after that no longer adds to it.
+
+    `is_unheard` while the user's audio is being transcribed. `spoken` is the assistant's audio if
+    it is real speech. `heard_by_user` is what a chat model is told of an item that was cut.
     """
 
     body: Json
@@ -39,6 +42,9 @@ class ConversationItem:
     truncated: bool = False
     response_id: str | None = None
     transcript: str | None = None
+    is_unheard: bool = False
+    spoken: bytearray = field(default_factory=bytearray, repr=False)
+    heard_by_user: str = ""
     text_tokens: int = 0
     audio_tokens: int = 0
     image_tokens: int = 0
@@ -59,6 +65,11 @@ class ConversationItem:
             return ""
         words = [part.get("text") or part.get("transcript") or "" for part in self.body["content"]]
         return self.transcript or " ".join(word for word in words if word)
+
+    def remember(self, words: str, length_ms: int) -> None:
+        """Keep of the words of a cut item, `length_ms` long, what was played before the cut."""
+        played = words[: len(words) * self.audio_ms // max(1, length_ms)]
+        self.heard_by_user = played.rpartition(" ")[0] if played != words else words
 
     def recount(self) -> None:
         """Bring the token counts up to date with the body."""
@@ -235,9 +246,10 @@ class Conversation:
             raise errors.truncate_not_audio()
         if audio_end_ms > item.audio_ms:
             raise errors.truncate_too_long(item.audio_ms, audio_end_ms)
-        item.audio_ms = audio_end_ms
+        length_ms, item.audio_ms = item.audio_ms, audio_end_ms
         item.truncated = True
-        content[content_index].pop("transcript", None)
+        words = str(content[content_index].pop("transcript", None) or item.heard_by_user)
+        item.remember(words, length_ms)
         item.transcript = None
         self.recount(item)
         return item

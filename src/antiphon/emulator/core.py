@@ -8,10 +8,13 @@ from antiphon.emulator.agenda import Agenda, Entry
 from antiphon.emulator.behaviour import Behaviour
 from antiphon.emulator.choices import Dialect, EventIdEcho, EventIdPlace
 from antiphon.emulator.conversation import Conversation
+from antiphon.emulator.desk import Desk
+from antiphon.emulator.effects import Ask, Drop, Proceed
 from antiphon.emulator.errors import Refusal
 from antiphon.emulator.ids import Ids
 from antiphon.emulator.script import Script
 from antiphon.emulator.session_state import SessionState
+from antiphon.emulator.work import NO_FACULTIES, Faculties
 
 __all__ = ["Core", "Outlet"]
 
@@ -24,6 +27,9 @@ class Outlet(Protocol):
     def send(self, event: Json) -> None:
         """Send one event, or what the faults make of it."""
 
+    def ask(self, effect: Ask | Proceed | Drop) -> None:
+        """Have something done, or not done any more."""
+
 
 class Core:
     """Shared by the parts of one engine. Holds no rule of the protocol but the form of errors.
@@ -32,7 +38,13 @@ class Core:
     """
 
     def __init__(
-        self, behaviour: Behaviour, script: Script, seed: int | str, epoch: float, model: str
+        self,
+        behaviour: Behaviour,
+        script: Script,
+        seed: int | str,
+        epoch: float,
+        model: str,
+        faculties: Faculties = NO_FACULTIES,
     ) -> None:
         self.behaviour = behaviour
         self.script = script
@@ -47,6 +59,7 @@ class Core:
         )
         self.conversation = Conversation(self.ids.new("conv"))
         self._outlet: Outlet | None = None
+        self.desk = Desk(faculties, self._ask)
 
     def attach(self, outlet: Outlet) -> None:
         """Set the way out."""
@@ -64,6 +77,10 @@ class Core:
         """Send a server event with an id of its own (P-81)."""
         if self._outlet is not None:
             self._outlet.send({"type": kind, "event_id": self.ids.new("event"), **fields})
+
+    def _ask(self, effect: Ask | Proceed | Drop) -> None:
+        if self._outlet is not None:
+            self._outlet.ask(effect)
 
     def refuse(self, refusal: Refusal, event_id: str | None) -> None:
         """Send the `error` event for a client event (P-82, P-83, P-86)."""

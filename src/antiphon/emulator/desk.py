@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from antiphon.emulator.effects import Ask, Drop, Proceed, ServerEffect
-from antiphon.emulator.work import Ended, Failed, Faculties, Heard, Result, Work
+from antiphon.emulator.effects import Ask, Drop, Proceed
+from antiphon.emulator.work import Ended, Faculties, Failed, Heard, Result, Work
 
 __all__ = ["Desk"]
 
@@ -20,7 +20,7 @@ class Desk:
     Invariant: `_open` holds the work of which more may come.
     """
 
-    def __init__(self, faculties: Faculties, emit: Callable[[ServerEffect], None]) -> None:
+    def __init__(self, faculties: Faculties, emit: Callable[[Ask | Proceed | Drop], None]) -> None:
         self.faculties = faculties
         self._emit = emit
         self._open: dict[int, Callable[[Result], None]] = {}

@@ -2,7 +2,18 @@
 
 from dataclasses import dataclass
 
-__all__ = ["Abort", "CloseConnection", "SendFrame", "SendHalfFrame", "ServerEffect"]
+from antiphon.emulator.work import Work
+
+__all__ = [
+    "Abort",
+    "Ask",
+    "CloseConnection",
+    "Drop",
+    "Proceed",
+    "SendFrame",
+    "SendHalfFrame",
+    "ServerEffect",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,4 +43,30 @@ class Abort:
     """Cut the connection without a close frame (1006 to the peer)."""
 
 
-ServerEffect = SendFrame | SendHalfFrame | CloseConnection | Abort
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Do this work, and bring what comes of it to `Engine.answered` under this id.
+
+    Asked for only if the engine was told of the faculty (see work.py). At most two pieces may be
+    made ahead of `Proceed`.
+    """
+
+    work_id: int
+    work: Work
+
+
+@dataclass(frozen=True, slots=True)
+class Proceed:
+    """One piece of this work was used up: one more may be made."""
+
+    work_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Stop this work: nothing more of it is wanted."""
+
+    work_id: int
+
+
+ServerEffect = SendFrame | SendHalfFrame | CloseConnection | Abort | Ask | Proceed | Drop

@@ -5,6 +5,7 @@ The shell tells the engine what happens and when, and gets back what to do:
     effects = engine.connect(now)
     effects = engine.receive(frame, now)        # for each frame of the client
     effects = engine.advance(now)               # when now >= engine.next_deadline()
+    effects = engine.answered(work_id, result, now)   # for what comes of each `Ask`, if any
     engine.lost(now)                            # when the connection is gone
 
 `now` is any clock in seconds that does not go backwards. Apply the effects in order, then ask for
@@ -27,6 +28,7 @@ from antiphon.emulator.effects import ServerEffect
 from antiphon.emulator.errors import Refusal
 from antiphon.emulator.faults import Faults
 from antiphon.emulator.handshake import Opening
+from antiphon.emulator.hearing import Hearing
 from antiphon.emulator.input_audio import InputAudio
 from antiphon.emulator.items import Items
 from antiphon.emulator.lanes import Request
@@ -35,6 +37,7 @@ from antiphon.emulator.response import Response
 from antiphon.emulator.responses import Responses
 from antiphon.emulator.script import Script
 from antiphon.emulator.shapes import CLIENT_EVENTS
+from antiphon.emulator.work import NO_FACULTIES, Faculties, Result
 
 __all__ = ["Engine"]
 
@@ -55,6 +58,7 @@ class Engine:
         epoch: Unix time in seconds at `connect`, for ids and `expires_at`.
         model: the model that `session.created` names.
         keep_received: how many client frames are kept in `received`.
+        faculties: what the engine may ask for by `Ask` effects; nothing by default.
 
     Attributes:
         received: the client's frames, oldest first: parsed objects (audio replaced by its length)
@@ -71,20 +75,22 @@ class Engine:
         epoch: float = DEFAULT_EPOCH,
         model: str = "",
         keep_received: int = 10_000,
+        faculties: Faculties = NO_FACULTIES,
     ) -> None:
         self.behaviour = behaviour or Behaviour()
         self.script = script if script is not None else Script()
         self.received: deque[Json | bytes] = deque(maxlen=keep_received)
         self.closed = False
         self._translator = translator(self.behaviour.dialect)
-        core = Core(self.behaviour, self.script, seed, epoch, model)
+        core = Core(self.behaviour, self.script, seed, epoch, model, faculties)
         self._outlet = FrameOutlet(core, self._translator, faults)
         core.attach(self._outlet)
         self._core = core
-        self._responses = Responses(core, lambda body: self._items.add(body))
-        self._items = Items(core, self._responses.lanes)
+        hearing = Hearing(core)
+        self._responses = Responses(core, hearing, lambda body: self._items.add(body))
+        self._items = Items(core, self._responses.lanes, hearing)
         self._canceller = Canceller(core, self._responses)
-        self._input = InputAudio(core, self._responses)
+        self._input = InputAudio(core, self._responses, hearing)
         self._responses.on_default_done = self._default_done
         self._handlers: Mapping[str, Callable[[Json], None]] = {
             "session.update": self._session_update,
@@ -144,6 +150,19 @@ class Engine:
 
     def advance(self, now: float) -> list[ServerEffect]:
         """Time has passed: do what is due."""
+        return self._settle(now)
+
+    def answered(self, work_id: int, result: Result, now: float) -> list[ServerEffect]:
+        """Something came of work that an `Ask` had asked for.
+
+        Args:
+            work_id: the ask's.
+            result: what came; work that was dropped meanwhile is passed over.
+            now: the time, in seconds.
+        """
+        self._run_due(now)
+        if not self.closed:
+            self._core.desk.answered(work_id, result)
         return self._settle(now)
 
     def lost(self, now: float) -> None:

@@ -8,6 +8,7 @@ from antiphon.emulator.choices import TranscriptionTiming
 from antiphon.emulator.conversation import ConversationItem
 from antiphon.emulator.core import Core
 from antiphon.emulator.errors import Refusal
+from antiphon.emulator.hearing import Hearing
 from antiphon.emulator.items import decode_audio
 from antiphon.emulator.lanes import Request
 from antiphon.emulator.output import emit_item
@@ -32,10 +33,10 @@ class InputAudio:
     milliseconds count from the first byte of the session (P-189).
     """
 
-    def __init__(self, core: Core, responses: Responses) -> None:
+    def __init__(self, core: Core, responses: Responses, hearing: Hearing) -> None:
         self._core = core
         self._responses = responses
-        self._transcriber = Transcriber(core)
+        self._transcriber = Transcriber(core, hearing)
         self._data = bytearray()
         self._start = 0
         self._detector: TurnDetector | None = None

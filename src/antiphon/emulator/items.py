@@ -11,6 +11,7 @@ from antiphon.emulator.conversation import ConversationItem
 from antiphon.emulator.core import Core
 from antiphon.emulator.errors import Refusal
 from antiphon.emulator.formats import AudioFormat, audio_format
+from antiphon.emulator.hearing import Hearing
 from antiphon.emulator.lanes import Lanes
 from antiphon.emulator.output import emit_item
 from antiphon.emulator.response import Response
@@ -44,8 +45,9 @@ def decode_audio(text: str, audio: AudioFormat) -> bytes:
 class Items:
     """Client events about items of the default conversation."""
 
-    def __init__(self, core: Core, lanes: Lanes) -> None:
+    def __init__(self, core: Core, lanes: Lanes, hearing: Hearing) -> None:
         self._core = core
+        self._hearing = hearing
         self._lanes = lanes
         self._deferred: dict[str, list[tuple[Json, str | None, str | None]]] = {}
 
@@ -163,14 +165,15 @@ class Items:
         data = decode_audio(_SPACE.sub("", part.get("audio") or ""), audio)
         item.audio = (item.audio or b"") + data
         item.audio_ms = len(item.audio) // audio.bytes_per_ms
-        heard = self._core.script.hear()
-        item.transcript = part.get("transcript") or (heard if isinstance(heard, str) else "")
+        self._hearing.hear(item, audio, known=part.get("transcript") or "")
         return {"type": "input_audio", "transcript": part.get("transcript")}
 
     def _audio_of(self, item: ConversationItem) -> bytes:
         if item.response_id is None:
             return item.audio or b""
         audio = audio_format(self._core.session.config["audio"]["output"]["format"])
+        if item.spoken:
+            return bytes(item.spoken[: item.audio_ms * audio.bytes_per_ms])
         length = item.audio_ms // block_ms(audio) * block_ms(audio)
         return synthesize(item.response_id, item.audio_start_ms, length, audio)
 

@@ -13,7 +13,10 @@ from antiphon.emulator.core import Core
 from antiphon.emulator.dialect import Translator
 from antiphon.emulator.effects import (
     Abort,
+    Ask,
     CloseConnection,
+    Drop,
+    Proceed,
     SendFrame,
     SendHalfFrame,
     ServerEffect,
@@ -67,6 +70,10 @@ class FrameOutlet:
         else:
             self._try_luck(self._faults.chance, event)
         self._let_go(event)
+
+    def ask(self, effect: Ask | Proceed | Drop) -> None:
+        """Have something done, or not done any more; that is no frame, and passes them."""
+        self._effects.append(effect)
 
     def close(self, code: int | None, reason: str) -> None:
         """Close the connection after what was sent."""

@@ -10,7 +10,7 @@ from antiphon.emulator.core import Core
 from antiphon.emulator.generation import Step, StepKind
 from antiphon.emulator.response import Lane, OutputItem, Response
 from antiphon.emulator.script import OutputKind
-from antiphon.emulator.speech import synthesize
+from antiphon.emulator.speech import marked, synthesize
 
 __all__ = ["ItemWriter", "emit_item"]
 
@@ -30,7 +30,7 @@ class ItemWriter:
             case StepKind.OPEN_ITEM:
                 self._open(response, step)
             case StepKind.AUDIO:
-                self._audio(response, step.audio_ms)
+                self._audio(response, step.audio_ms, step.sound)
             case StepKind.TRANSCRIPT:
                 self._words(response, step.delta, "response.output_audio_transcript.delta")
             case StepKind.TEXT:
@@ -82,9 +82,13 @@ class ItemWriter:
 
     # Feeding
 
-    def _audio(self, response: Response, length_ms: int) -> None:
+    def _audio(self, response: Response, length_ms: int, sound: bytes) -> None:
         opened = response.items[-1]
-        data = synthesize(response.id, response.audio_ms, length_ms, response.audio)
+        if sound:
+            data = marked(sound, response.id, response.audio_ms, response.audio)
+            opened.item.spoken += data
+        else:
+            data = synthesize(response.id, response.audio_ms, length_ms, response.audio)
         response.audio_ms += length_ms
         opened.audio_ms += length_ms
         if not opened.item.truncated:
@@ -150,6 +154,8 @@ class ItemWriter:
             body["arguments"] = opened.text
         elif not opened.item.truncated:  # P-218: the transcript of a cut item stays gone
             body["content"][0][_PARTS[opened.kind][1]] = opened.text
+        else:
+            opened.item.remember(opened.text, opened.audio_ms)
 
     def _close_message(self, response: Response, opened: OutputItem) -> None:
         core = self._core

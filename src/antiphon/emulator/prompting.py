@@ -15,15 +15,41 @@ Json = dict[str, Any]
 # How far back to look for the user's latest words: a bound, so that the cost of a response does
 # not grow with the conversation.
 LOOK_BACK = 64
+# A model is given more.
+THINK_BACK = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The user's latest words, the tool output to answer if that is what is last, and tokens."""
+    """What a response is given.
 
-    text: str
-    tool_output: str | None
+    Args:
+        latest: the items, from the last to the first; of a long conversation only the latest.
+        tokens: of all items and the instructions.
+    """
+
+    latest: list[ConversationItem]
     tokens: TokenCount = field(default_factory=TokenCount)
+
+    @property
+    def text(self) -> str:
+        """The user's latest words."""
+        return _words(self.latest)
+
+    @property
+    def tool_output(self) -> str | None:
+        """The tool output to answer, if that is what is last."""
+        return _tool_output(self.latest)
+
+    @property
+    def items(self) -> list[ConversationItem]:
+        """The items, oldest first."""
+        return self.latest[::-1]
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether user audio in it is still being transcribed."""
+        return any(item.is_unheard for item in self.latest)
 
 
 def gather(core: Core, params: Json) -> Context:
@@ -35,7 +61,8 @@ def gather(core: Core, params: Json) -> Context:
     given = params.get("input")
     if given is None:
         conversation = core.conversation
-        latest = list(islice(conversation.latest(), LOOK_BACK))
+        back = THINK_BACK if core.desk.faculties.thinks else LOOK_BACK
+        latest = list(islice(conversation.latest(), back))
         tokens = TokenCount(
             conversation.text_tokens, conversation.audio_tokens, conversation.image_tokens
         )
@@ -48,7 +75,7 @@ def gather(core: Core, params: Json) -> Context:
         )
     instructions = params.get("instructions") or core.session.config["instructions"]
     tokens.text += count_tokens(instructions)
-    return Context(_words(latest), _tool_output(latest), tokens)
+    return Context(latest, tokens)
 
 
 def _resolve(core: Core, item: Json, place: int) -> ConversationItem:

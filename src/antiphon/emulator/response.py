@@ -8,7 +8,7 @@ from typing import Any
 from antiphon.emulator.agenda import Entry
 from antiphon.emulator.conversation import ConversationItem
 from antiphon.emulator.formats import AudioFormat
-from antiphon.emulator.generation import Step
+from antiphon.emulator.generation import Feed, Step
 from antiphon.emulator.script import Ending, Output, OutputKind
 
 __all__ = ["TRANSITIONS", "Cause", "Lane", "OutputItem", "Phase", "Response", "TokenCount"]
@@ -99,7 +99,11 @@ class OutputItem:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Response:
-    """The record of one response. Changed by responses.py only."""
+    """The record of one response. Changed by responses.py and answers.py only.
+
+    `feed` and `work_id` are of the work that is done for it elsewhere, if any; `is_dry` says that
+    its steps wait for more of that.
+    """
 
     id: str
     lane: Lane
@@ -118,6 +122,9 @@ class Response:
     steps: Iterator[Step] | None = None
     items: list[OutputItem] = field(default_factory=list)
     pending: list[Entry] = field(default_factory=list)
+    feed: Feed | None = None
+    work_id: int | None = None
+    is_dry: bool = False
     cancel_reason: str = ""
     audio_ms: int = 0
     given: TokenCount = field(default_factory=TokenCount)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from antiphon.emulator import errors
+from antiphon.emulator.answers import PATIENCE_S, Answers
 from antiphon.emulator.choices import (
     ActiveErrorForm,
     CancelCloseItems,
@@ -22,13 +23,13 @@ from antiphon.emulator.choices import (
 from antiphon.emulator.core import Core
 from antiphon.emulator.errors import INVALID_REQUEST, Refusal
 from antiphon.emulator.formats import audio_format
-from antiphon.emulator.generation import StepKind, plan
+from antiphon.emulator.generation import StepKind
+from antiphon.emulator.hearing import Hearing
 from antiphon.emulator.lanes import Lanes, Request
-from antiphon.emulator.model import converse
 from antiphon.emulator.output import ItemWriter
 from antiphon.emulator.prompting import Context, gather
 from antiphon.emulator.response import Cause, Lane, Phase, Response, TokenCount
-from antiphon.emulator.script import Ending, Prompt, Status
+from antiphon.emulator.script import Ending, Status
 
 __all__ = ["Responses"]
 
@@ -41,11 +42,12 @@ class Responses:
     `on_default_done` is called with each default response after its `response.done`.
     """
 
-    def __init__(self, core: Core, add_item: Callable[[Json], None]) -> None:
+    def __init__(self, core: Core, hearing: Hearing, add_item: Callable[[Json], None]) -> None:
         self._core = core
         self._knobs = core.behaviour
         self._add_item = add_item
         self._writer = ItemWriter(core)
+        self._answers = Answers(core, hearing, self._schedule)
         self._turns = 0
         self.lanes = Lanes()
         self.cancel_next = False
@@ -130,6 +132,7 @@ class Responses:
         elif self._knobs.superseded_done is SupersededDone.OMITTED:
             holder.moves(Cause.DROP)
             holder.unschedule()
+            self._answers.drop(holder)
             holder.status = "cancelled"
             self.lanes.remove(holder)
         else:
@@ -151,15 +154,7 @@ class Responses:
         response = self._record(request, lane, context)
         self.lanes.add(response, takes_slot=self._takes_slot(lane))
         self._turns += 1
-        prompt = self._prompt(response, params, context)
-        answer = core.script.respond(prompt) or converse(prompt)
-        response.ending = answer.ending
-        response.steps = plan(
-            answer,
-            modality=response.modality,
-            pace=answer.own_pace or self._knobs.pace,
-            audio=response.audio,
-        )
+        self._answers.begin(response, params, context)
         if self._knobs.created_latency_ms:
             delay = self._knobs.created_latency_ms / 1000
             response.pending.append(core.later(delay, lambda: self._created(response)))
@@ -189,22 +184,6 @@ class Responses:
             given=context.tokens,
         )
 
-    def _prompt(self, response: Response, params: Json, context: Context) -> Prompt:
-        config = self._core.session.config
-        return Prompt(
-            lane=response.lane,
-            turn=response.turn,
-            automatic=response.automatic,
-            text=context.text,
-            instructions=params.get("instructions") or "",
-            session_instructions=config["instructions"],
-            metadata=params.get("metadata") or {},
-            modality=response.modality,
-            tools=config["tools"] if params.get("tools") is None else params["tools"],
-            tool_choice=params.get("tool_choice") or config["tool_choice"],
-            tool_output=context.tool_output,
-        )
-
     # Running
 
     def _created(self, response: Response) -> None:
@@ -223,11 +202,17 @@ class Responses:
         if step is None:
             return
         response.unschedule()
+        response.is_dry = step.kind is StepKind.WAIT
+        if response.is_dry:
+            overdue = self._core.later(PATIENCE_S, lambda: self._answers.overdue(response))
+            response.pending.append(overdue)
+            return
 
         def run() -> None:
             if not response.moves(Cause.STEP):
                 return
             if step.kind is StepKind.END:
+                response.ending = step.ending or response.ending
                 self._end(response)
                 return
             self._writer.perform(response, step)
@@ -283,6 +268,7 @@ class Responses:
         if not response.moves(Cause.END):
             return
         response.unschedule()
+        self._answers.drop(response)
         response.steps = None
         output = [opened.item.body for opened in response.items]  # P-160: without audio
         if (
@@ -329,6 +315,8 @@ class Responses:
         if not response.moves(Cause.CANCEL):
             return False
         response.unschedule()
+        response.is_dry = False
+        self._answers.drop(response)
         response.cancel_reason = reason
         count, latency = self._knobs.straggler_deltas, self._knobs.cancel_latency_ms / 1000
         if response.items:

@@ -25,7 +25,17 @@ from operator import add
 
 from antiphon.emulator.formats import PCM16, AudioFormat, encode_g711
 
-__all__ = ["Mark", "Span", "block_ms", "identify", "spans", "synthesize", "tag_of", "user_voice"]
+__all__ = [
+    "Mark",
+    "Span",
+    "block_ms",
+    "identify",
+    "marked",
+    "spans",
+    "synthesize",
+    "tag_of",
+    "user_voice",
+]
 
 _TAG_BITS, _INDEX_BITS, _CHECK_BITS = 36, 24, 12
 _MARK_BITS = _TAG_BITS + _INDEX_BITS + _CHECK_BITS
@@ -35,6 +45,7 @@ _AMPLITUDE = 1800
 _BLOCK_SAMPLES = 24
 _CHECK_FACTOR = 0x9E3779B1
 _G711_BLOCK = 80
+_EVEN = bytes(code & 0xFE for code in range(256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +103,28 @@ def synthesize(
     # The tone has its lowest three bits clear, so that adding the mark is one OR.
     merged = tone | int.from_bytes(bits, "little")
     return merged.to_bytes(len(bits), "little")
+
+
+def marked(sound: bytes, response_id: str, start_ms: int, audio: AudioFormat = PCM16) -> bytes:
+    """Put a response's marks into audio of one's own; what is changed cannot be heard.
+
+    Args:
+        sound: whole blocks (see `block_ms`) in `audio`'s format.
+        response_id: whose audio this is.
+        start_ms: its position in the response's audio; for G.711 a multiple of 10.
+        audio: its format.
+
+    Returns:
+        The same audio, with the marks in its lowest bits.
+    """
+    tag = tag_of(response_id)
+    if audio.sample_bytes == 1:
+        return _mark_g711(bytearray(sound.translate(_EVEN)), tag, start_ms)
+    bits = _pcm_marks(tag, start_ms, len(sound) // audio.bytes_per_ms)
+    kept = int.from_bytes(sound, "little") & int.from_bytes(
+        b"\xf8\xff" * (len(sound) // 2), "little"
+    )
+    return (kept | int.from_bytes(bits, "little")).to_bytes(len(sound), "little")
 
 
 def identify(data: bytes, audio: AudioFormat = PCM16) -> list[Mark | None]:
@@ -238,6 +271,10 @@ def _g711_tone(pitch_hz: int, name: str) -> bytes:
 def _synthesize_g711(tag: int, start_ms: int, length_ms: int, audio: AudioFormat) -> bytes:
     tone = _g711_tone(_PITCHES_HZ[tag % len(_PITCHES_HZ)], audio.name)
     out = bytearray(_slice_cyclic(tone, start_ms * audio.bytes_per_ms, length_ms * 8))
+    return _mark_g711(out, tag, start_ms)
+
+
+def _mark_g711(out: bytearray, tag: int, start_ms: int) -> bytes:
     for number, at in enumerate(range(0, len(out) - _G711_BLOCK + 1, _G711_BLOCK)):
         value = _mark_value(tag, start_ms + 10 * number)
         for bit in range(_MARK_BITS):

@@ -1,10 +1,11 @@
-"""Transcription of the user's audio (P-118, P-186, P-187): what the script says was heard."""
+"""Transcription of the user's audio (P-118, P-186, P-187)."""
 
 from typing import Any
 
 from antiphon.emulator.choices import TranscriptionTiming
 from antiphon.emulator.conversation import ConversationItem, count_tokens
 from antiphon.emulator.core import Core
+from antiphon.emulator.hearing import Hearing
 from antiphon.emulator.script import Misheard
 
 __all__ = ["Transcriber"]
@@ -17,13 +18,19 @@ _PREFIX = "conversation.item.input_audio_transcription"
 class Transcriber:
     """Sends the transcription events of committed audio at the time the knobs say."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, hearing: Hearing) -> None:
         self._core = core
+        self._hearing = hearing
         self._early: dict[str, Heard] = {}
         self._after_response: list[tuple[ConversationItem, Heard]] = []
 
     def early(self, item_id: str) -> None:
-        """Send the deltas of a turn whose item does not exist yet (P-187)."""
+        """Send the deltas of a turn whose item does not exist yet (P-187).
+
+        Who really listens has nothing to send yet: then this does nothing.
+        """
+        if self._listens:
+            return
         heard = self._core.script.hear()
         self._early[item_id] = heard
         if self._wanted and isinstance(heard, str):
@@ -35,14 +42,24 @@ class Transcriber:
         An item without audio says nothing (P-194).
         """
         early = self._early.pop(item.id, None)
-        heard = early if early is not None else self._core.script.hear() if item.audio else ""
-        item.transcript = heard if isinstance(heard, str) else ""
+        if early is not None:
+            item.transcript = early if isinstance(early, str) else ""
+            if self._wanted:
+                self._end(item, early)
+        elif not item.audio:
+            item.transcript = ""
+            self._tell(item, "", will_respond)
+        else:
+            audio = self._core.session.input_format
+            self._hearing.hear(item, audio, lambda heard: self._tell(item, heard, will_respond))
+
+    def _tell(self, item: ConversationItem, heard: Heard, will_respond: bool) -> None:
         if not self._wanted:
             return
-        if early is not None:
-            self._end(item, heard)
-        elif self._is_late and will_respond:
+        if self._is_late and will_respond:
             self._after_response.append((item, heard))
+        elif self._listens:
+            self._whole(item, heard)  # listening took its own time
         else:
             delay = self._core.behaviour.transcription_latency_ms / 1000
             self._core.later(delay, lambda: self._whole(item, heard))
@@ -56,6 +73,10 @@ class Transcriber:
     @property
     def _wanted(self) -> bool:
         return self._core.session.transcription is not None
+
+    @property
+    def _listens(self) -> bool:
+        return self._core.desk.faculties.hears
 
     @property
     def _is_late(self) -> bool:

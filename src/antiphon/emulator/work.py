@@ -12,6 +12,7 @@ from antiphon.emulator.formats import AudioFormat
 from antiphon.emulator.script import Ending, Output
 
 __all__ = [
+    "NO_FACULTIES",
     "Ended",
     "Faculties",
     "Failed",
@@ -40,6 +41,9 @@ class Faculties:
     hears: bool = False
     speaks: bool = False
     thinks: bool = False
+
+
+NO_FACULTIES = Faculties()
 
 
 @dataclass(frozen=True, slots=True)
