@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 import antiphon
-from antiphon.emulator import Faults, Script, answer, call, on, say
+from antiphon.emulator import Faults, Script, answer, call, on, say, speech
 from tests.interruption.stage import LONG, Stage, sentence
 
 __all__: list[str] = []
@@ -246,3 +246,44 @@ async def test_a_cancel_that_crosses_the_natural_done_with_a_null_event_id_in_th
     stage: Stage,
 ) -> None:
     await _cancel_crosses_done(stage, echo="never")
+
+
+@sentence(9)
+async def test_a_cancel_that_crosses_the_servers_own_spares_the_reply_to_the_barge_in(
+    stage: Stage,
+) -> None:
+    # P-15, P-18: the user speaks into a reply, the server cancels it by itself, and so does the
+    # client, as soon as it hears of the speech. The reply to that speech must not be hit.
+    session = await stage.enter(
+        script=Script([LONG.when(automatic=False), say("Yes?", ms=400).when(automatic=True)]),
+        cancel_latency_ms=60,
+    )
+    receipts: list[antiphon.PendingReceipt] = []
+
+    def barge_in(turn: antiphon.Turn) -> None:
+        if turn.phase == "speech_started":
+            receipts.append(session.interrupt())
+
+    session.on("turn", barge_in)
+    theirs: list[antiphon.ResponseHandle] = []
+    session.on("response", theirs.append)
+    first = stage.listen(stage.ask())
+    await stage.until_speaking(first)
+
+    session.append_audio(speech.user_voice(600))
+    await stage.until(lambda: bool(receipts))
+    with stage.nothing_more_from(first):
+        done = await stage.settled(receipts[0])
+        await stage.pause(0.1)
+        session.append_audio(bytes(48 * 500))
+        await stage.until(lambda: bool(theirs))
+        assert (await stage.soon(theirs[0].done)).kind is COMPLETED
+    assert [one.response_id for one in done.entries] == [first.handle.id]
+    if stage.server.behaviour.cancel_repeat_before_done == "silent":
+        # A server that denies what it is still cancelling (P-11) leaves the outcome unknown.
+        assert len(done.cancelled) == 1
+    reply = stage.listen(theirs[0])
+    await stage.soon(reply.over.wait())
+    assert (reply.whole, reply.heard_ms) == (True, 400)
+    assert stage.cancelled_ids == [first.handle.id]
+    assert {one.kind for one in stage.reports} <= {antiphon.ReportKind.ABSORBED}
