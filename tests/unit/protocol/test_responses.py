@@ -6,6 +6,7 @@ The ordinary ways are in test_races_of_cancels.py and test_races_of_creates.py.
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from antiphon.exceptions import LocalProtocolError
 from antiphon.protocol.connection import Connection
@@ -15,6 +16,7 @@ from antiphon.wire.items import Item
 from tests.helpers.builders import (
     ACTIVE,
     NOT_ACTIVE,
+    audio_delta,
     call,
     conversation_item_added,
     created,
@@ -398,12 +400,21 @@ def test_items_that_came_early_stay_out_of_the_conversation_though_they_are_drop
     assert len(play.connection.conversation) == 0 and play["x"].item_ids == ["item_x"]
 
 
+def test_items_of_a_default_response_are_in_the_conversation() -> None:
+    play = check(connection(), [*live("a")])
+    play.play(S("response.output_item.added", "a", item=message("item_a")))
+    play.check([S(conversation_item_added(message("item_a"))), *finished("a")])
+    assert [item.id for item in play.connection.conversation] == ["item_a"]
+
+
 def test_audio_is_counted_per_item_and_part() -> None:
     play = check(connection(), [*live("a")])
-    for item_id in ("item_1", "item_2", "item_1", "item_1"):
-        play.play(S("response.output_audio.delta", "a", item_id=item_id, ms=10))
+    parts = [("item_1", 0), ("item_2", 0), ("item_1", 0), ("item_1", 1), ("item_1", 0)]
+    for item_id, content_index in parts:
+        delta = audio_delta("resp_a", 10, item_id=item_id)
+        play.check([S(replace(delta, content_index=content_index)), Is("a", "output", "10ms")])
     playback = play.connection._playback
-    assert (playback.delivered_ms("item_1"), playback.delivered_ms("item_2")) == (30, 10)
+    assert [playback.delivered_ms(*part) for part in dict.fromkeys(parts)] == [30, 10, 10]
 
 
 # --- admission ------------------------------------------------------------------------------------
@@ -466,6 +477,24 @@ def test_refused_out_of_band_create_waits_and_is_tried_again() -> None:
             S("error", create="x", code=ACTIVE),
             Wait(1.0),
             C("response.create", "x"),
+        ],
+    )
+
+
+def test_cancel_that_found_nothing_frees_the_lane() -> None:
+    check(
+        connection(),
+        [
+            *live("a"),
+            Ask("interrupt"),
+            Is("a", "ended", "cancelled"),
+            C("response.cancel", "a"),
+            Ask("create", "b"),
+            S("error", cancel="a", code=NOT_ACTIVE),
+            Oops("absorbed", "a"),
+            Is("a", "settled", "unknown (not_active)"),
+            Is("interruption", "over"),
+            C("response.create", "b"),
         ],
     )
 
@@ -611,11 +640,14 @@ def test_finished_responses_are_forgotten_oldest_first() -> None:
     # I9.
     play = Playbook(connection(remembered=2))
     for name in ("a", "b", "c"):
-        play.check([*live(name), *finished(name)])
+        play.check([*live(name)])
+        play.play(S("response.output_item.done", name, item=call("1", status=None)))
+        play.play(S("response.done", name, status="incomplete"))
     responses = play.connection._responses
     assert set(responses._by_id) == {"resp_b", "resp_c"}
     assert list(responses._finished.values()) == [play["b"], play["c"]]
-    assert play["a"].state is ResponseState.CLOSED and play["a"].params is None
+    assert play["a"].state is ResponseState.CLOSED
+    assert play["a"].params is None and play["a"].held_calls == []
 
 
 def test_response_given_up_counts_as_remembered_once() -> None:
@@ -636,3 +668,27 @@ def test_response_given_up_counts_as_remembered_once() -> None:
             ]
         )
     assert list(play.connection._responses._finished.values()) == [play["a"], play["b"]]
+
+
+def test_response_that_is_being_revoked_is_not_forgotten() -> None:
+    play = check(
+        connection(remembered=1),
+        [
+            Ask("create", "x", **OOB),
+            C("response.create", "x"),
+            Ask("cancel", "x"),
+            Is("x", "ended", "cancelled"),
+            Wait(5.0),
+            Is("x", "settled", "unsettled"),
+            Is("interruption", "over"),
+            S("response.created", "x"),
+            C("response.cancel", "x"),
+            *live("a"),
+            *finished("a"),
+            *live("b"),
+            *finished("b"),
+            S("response.output_text.delta", "x"),
+            S("response.done", "x", metadata=None),
+        ],
+    )
+    assert play["x"].state is ResponseState.CLOSED
