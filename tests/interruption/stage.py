@@ -83,6 +83,7 @@ class Stage:
         model: `many`, or `single` for `max_in_flight=1`.
         behaviour: how the server behaves where a play does not say otherwise.
         options: the client's, likewise.
+        dialect: `beta` for a server with the beta's event names.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Stage:
         model: str = "many",
         behaviour: Behaviour | None = None,
         options: dict[str, Any] | None = None,
+        dialect: str | None = None,
     ) -> None:
         self.carrier = carrier
         self.model = model
@@ -99,6 +101,7 @@ class Stage:
             Behaviour() if carrier == "memory" else Behaviour(pace=Pace(speed=10.0))
         )
         self._options = options or {}
+        self._dialect = dialect
         self._loop = asyncio.get_running_loop()
         self._server: EmulatorServer | None = None
         self._connector: MemoryConnector | None = None
@@ -137,6 +140,7 @@ class Stage:
             "options": chosen,
             "reconnect": reconnect or antiphon.ReconnectPolicy(attempts=0),
             "session": session,
+            "dialect": self._dialect,
         }
         if self.carrier == "memory":
             self._connector = MemoryConnector(behaviour, script, faults=faults, latency_s=latency_s)
