@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import shutil
 import signal
 import sys
@@ -13,7 +14,16 @@ from typing import Any
 from antiphon.cli.arguments import profile_name
 from antiphon.cli.knobs import knob, listing, turned
 from antiphon.cli.script_file import FORMAT, ScriptFileError, read_script
-from antiphon.emulator import PROFILES, Behaviour, EmulatorServer, Pace, Script, profile
+from antiphon.emulator import (
+    PROFILES,
+    Behaviour,
+    ChatBrain,
+    EmulatorServer,
+    Pace,
+    Script,
+    Voice,
+    profile,
+)
 from antiphon.emulator.formats import PCM16
 from antiphon.emulator.vad import VoiceDetector
 from antiphon.exceptions import MissingDependency
@@ -23,9 +33,12 @@ __all__ = ["add_arguments", "run"]
 DESCRIPTION = """\
 A local server that speaks the OpenAI Realtime protocol, for any client. It needs no key and no
 network. It hears real audio (server VAD), and answers by a small built-in conversation or a script.
-How it behaves where servers differ, or where nobody knows, is set by knobs."""
+With --voice it understands what it hears and speaks its answers (English, offline); with --brain it
+answers by a model of your own. How it behaves where servers differ, or where nobody knows, is set
+by knobs."""
 
 DEFAULT_PORT = 8765
+BRAIN_KEY = "ANTIPHON_BRAIN_API_KEY"
 
 _CLIENTS = """\
 Point a client at it; any key will do{unless}:
@@ -69,6 +82,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--script", type=Path, metavar="FILE", help="what it answers; the form is told below"
     )
+    parser.add_argument(
+        "--voice",
+        action="store_true",
+        help="really transcribe what it hears and speak what it answers, in English; offline; "
+        "needs antiphon[voice]",
+    )
+    parser.add_argument(
+        "--brain",
+        metavar="URL",
+        help="answer by the model of this OpenAI-compatible chat endpoint, such as "
+        f"http://127.0.0.1:8080/v1; its key, if any, is read from {BRAIN_KEY}",
+    )
+    parser.add_argument("--brain-model", metavar="NAME", help="the model's name there")
     parser.add_argument("--api-key", help="the only key to let in (default: everybody)")
     parser.add_argument(
         "--pace",
@@ -93,9 +119,14 @@ def run(args: argparse.Namespace) -> int:
             print(listing(behaviour, min(100, shutil.get_terminal_size().columns)))
             return 0
         script = read_script(args.script) if args.script is not None else Script()
+        brain = _brain(args)
+        voice = Voice() if args.voice else None
     except (ScriptFileError, ValueError) as error:
         print(f"antiphon serve: {error}", file=sys.stderr)
         return 2
+    except MissingDependency as missing:
+        print(f"antiphon serve: {missing}", file=sys.stderr)
+        return 1
     server = EmulatorServer(
         behaviour,
         script,
@@ -103,8 +134,18 @@ def run(args: argparse.Namespace) -> int:
         port=args.port,
         api_key=args.api_key,
         seed=args.seed,
+        voice=voice,
+        brain=brain,
     )
     return asyncio.run(_serve(server, args))
+
+
+def _brain(args: argparse.Namespace) -> ChatBrain | None:
+    if (args.brain is None) != (args.brain_model is None):
+        raise ValueError("--brain URL and --brain-model NAME go together")
+    if args.brain is None:
+        return None
+    return ChatBrain(args.brain, args.brain_model, os.environ.get(BRAIN_KEY))
 
 
 def _behaviour(args: argparse.Namespace) -> Behaviour:

@@ -12,9 +12,13 @@ from antiphon.lazy import lazily
 
 if TYPE_CHECKING:
     from antiphon.emulator.behaviour import Behaviour
+    from antiphon.emulator.brain import ChatBrain
     from antiphon.emulator.effects import (
         Abort,
+        Ask,
         CloseConnection,
+        Drop,
+        Proceed,
         SendFrame,
         SendHalfFrame,
         ServerEffect,
@@ -47,20 +51,25 @@ if TYPE_CHECKING:
         VirtualTimeout,
         run_virtual,
     )
+    from antiphon.emulator.voice import Voice
 
 __all__ = [
     "PROFILES",
     "Abort",
     "Answer",
+    "Ask",
     "Behaviour",
     "Chance",
+    "ChatBrain",
     "CloseConnection",
+    "Drop",
     "EmulatorServer",
     "Engine",
     "Faults",
     "MemoryConnector",
     "MemoryTransport",
     "Pace",
+    "Proceed",
     "Prompt",
     "Script",
     "ScriptNotConsumed",
@@ -71,6 +80,7 @@ __all__ = [
     "VirtualDeadlock",
     "VirtualTimeLoop",
     "VirtualTimeout",
+    "Voice",
     "after",
     "answer",
     "call",
@@ -89,7 +99,8 @@ __all__ = [
 # As above; loaded when first used.
 _HOMES = {
     "behaviour": "Behaviour",
-    "effects": "Abort CloseConnection SendFrame SendHalfFrame ServerEffect",
+    "brain": "ChatBrain",
+    "effects": "Abort Ask CloseConnection Drop Proceed SendFrame SendHalfFrame ServerEffect",
     "engine": "Engine",
     "faults": "Chance Faults after on",
     "memory": "MemoryConnector MemoryTransport",
@@ -102,6 +113,7 @@ _HOMES = {
     "server": "EmulatorServer",
     "threaded": "ThreadedServer",
     "virtual_time": "VirtualDeadlock VirtualTimeLoop VirtualTimeout run_virtual",
+    "voice": "Voice",
 }
 
 __getattr__ = lazily(__name__, _HOMES)

@@ -15,7 +15,10 @@ from urllib.parse import urlsplit
 from antiphon.emulator.behaviour import Behaviour
 from antiphon.emulator.effects import (
     Abort,
+    Ask,
     CloseConnection,
+    Drop,
+    Proceed,
     SendFrame,
     SendHalfFrame,
     ServerEffect,
@@ -23,7 +26,9 @@ from antiphon.emulator.effects import (
 from antiphon.emulator.engine import Engine
 from antiphon.emulator.faults import Faults
 from antiphon.emulator.handshake import HttpRefusal, judge
+from antiphon.emulator.performer import Brain, Errands, Performer, SpokenLanguage
 from antiphon.emulator.script import Script
+from antiphon.emulator.work import Result
 from antiphon.exceptions import ConnectError
 
 __all__ = ["FrameHandler", "MemoryConnector", "MemoryTransport"]
@@ -89,9 +94,12 @@ class MemoryTransport:
         engine: the server's side of this connection.
     """
 
-    def __init__(self, engine: Engine, handler: FrameHandler, latency_s: float) -> None:
+    def __init__(
+        self, engine: Engine, handler: FrameHandler, latency_s: float, performer: Performer
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self.engine = engine
+        self._errands = Errands(performer, self._answered)
         self._handler: FrameHandler | None = handler
         self._up = _Pipe(self._loop, latency_s)
         self._down = _Pipe(self._loop, latency_s)
@@ -146,6 +154,8 @@ class MemoryTransport:
                     self._end(code, reason)
                 case Abort():
                     self._end(None, "")
+                case Ask() | Proceed() | Drop():
+                    self._errands.apply(effect)
         self._keep_timer()
 
     def _received(self, data: bytes, is_text: bool) -> None:
@@ -172,8 +182,12 @@ class MemoryTransport:
         self._stop_engine()
         self._down.put(lambda: self._lost(code, reason))
 
+    def _answered(self, work_id: int, result: Result) -> None:
+        self.apply(self.engine.answered(work_id, result, self._loop.time()))
+
     def _stop_engine(self) -> None:
         self.engine.lost(self._loop.time())
+        self._errands.close()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -198,6 +212,7 @@ class MemoryConnector:
         faults: what goes wrong.
         latency_s: seconds that a frame takes, each way.
         api_key: the only key that is let in; None lets everybody in.
+        voice, brain: as for `EmulatorServer`; the voice works within the event loop.
 
     Attributes:
         sessions: the engine of each connection, oldest first.
@@ -213,6 +228,8 @@ class MemoryConnector:
         faults: Faults | None = None,
         latency_s: float = 0.0,
         api_key: str | None = None,
+        voice: SpokenLanguage | None = None,
+        brain: Brain | None = None,
     ) -> None:
         self.behaviour = behaviour or Behaviour()
         self.script = script if script is not None else Script()
@@ -222,6 +239,8 @@ class MemoryConnector:
         self._faults = faults
         self._latency_s = latency_s
         self._api_key = api_key
+        # Virtual time does not wait for threads.
+        self._performer = Performer(voice, brain, inline=True)
 
     async def __call__(
         self, url: str, headers: Mapping[str, str], handler: FrameHandler
@@ -242,9 +261,10 @@ class MemoryConnector:
             seed=f"{self._seed}:{len(self.sessions)}",
             faults=self._faults,
             model=opening.model,
+            faculties=self._performer.faculties,
         )
         self.sessions.append(engine)
-        transport = MemoryTransport(engine, handler, self._latency_s)
+        transport = MemoryTransport(engine, handler, self._latency_s, self._performer)
         self.transports.append(transport)
         transport.apply(engine.connect(asyncio.get_running_loop().time(), opening))
         return transport

@@ -31,7 +31,10 @@ from picows import (
 from antiphon.emulator.behaviour import Behaviour
 from antiphon.emulator.effects import (
     Abort,
+    Ask,
     CloseConnection,
+    Drop,
+    Proceed,
     SendFrame,
     SendHalfFrame,
     ServerEffect,
@@ -39,7 +42,9 @@ from antiphon.emulator.effects import (
 from antiphon.emulator.engine import Engine
 from antiphon.emulator.faults import Faults
 from antiphon.emulator.handshake import HttpRefusal, Opening, judge
+from antiphon.emulator.performer import Brain, Errands, Performer, SpokenLanguage
 from antiphon.emulator.script import Script
+from antiphon.emulator.work import Result
 
 __all__ = ["EmulatorServer"]
 
@@ -62,6 +67,10 @@ class EmulatorServer:
         api_key: the only key that is let in; None lets everybody in.
         seed: connection n uses `f"{seed}:{n}"`.
         faults: what goes wrong.
+        voice: hears user audio and speaks answers, such as `Voice()`; without it, the script says
+            what was heard, and answers are a tone.
+        brain: thinks of the answers that no script gives, such as `ChatBrain(url, model)`; without
+            it, the built-in conversation gives them.
         max_connections: connections beyond this are refused with HTTP 503.
         max_frame_bytes: larger frames from a client close its connection with 1009.
         max_buffer_bytes: a client that reads so slowly that more than this waits for it is closed
@@ -87,6 +96,8 @@ class EmulatorServer:
         api_key: str | None = None,
         seed: int | str = 0,
         faults: Faults | None = None,
+        voice: SpokenLanguage | None = None,
+        brain: Brain | None = None,
         max_connections: int = 1000,
         max_frame_bytes: int = 32 * 1024 * 1024,
         max_buffer_bytes: int = 64 * 1024 * 1024,
@@ -109,6 +120,7 @@ class EmulatorServer:
         self._keep_received = keep_received
         self._keep_sessions = keep_sessions
         self._opened = 0
+        self._performer = Performer(voice, brain)
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
 
@@ -122,6 +134,7 @@ class EmulatorServer:
         """
         if self._server is not None:
             raise RuntimeError("this server is running already")
+        await self._performer.start()
         self._server = await ws_create_server(
             self._route,
             self.host,
@@ -143,6 +156,7 @@ class EmulatorServer:
             connection.close(1001, "server shutdown")
         await self._all_gone()
         await server.wait_closed()
+        self._performer.stop()
 
     async def wait_idle(self, timeout_s: float = 5.0) -> None:
         """Return when no connection is open.
@@ -229,6 +243,7 @@ class EmulatorServer:
             epoch=time.time(),
             model=opening.model,
             keep_received=self._keep_received,
+            faculties=self._performer.faculties,
         )
         self._opened += 1
         # permessage-deflate is declined by not naming it: RFC 6455 section 9.1.
@@ -255,6 +270,7 @@ class _Connection(WSListener):
         self._server = server
         self._opening = opening
         self._loop = asyncio.get_running_loop()
+        self._errands = Errands(server._performer, self._answered)
         self._transport: WSTransport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._grace: asyncio.TimerHandle | None = None
@@ -289,6 +305,7 @@ class _Connection(WSListener):
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self.engine.lost(self._loop.time())
+        self._errands.close()
         for handle in (self._timer, self._grace):
             if handle is not None:
                 handle.cancel()
@@ -327,6 +344,8 @@ class _Connection(WSListener):
                     self.close(code, reason)
                 case Abort():
                     self.cut()
+                case Ask() | Proceed() | Drop():
+                    self._errands.apply(effect)
         self._keep_timer()
 
     def _keep_timer(self) -> None:
@@ -338,6 +357,9 @@ class _Connection(WSListener):
             self._timer = None
         if deadline is not None:
             self._timer = self._loop.call_at(deadline, self._advance)
+
+    def _answered(self, work_id: int, result: Result) -> None:
+        self._apply(self.engine.answered(work_id, result, self._loop.time()))
 
     def _advance(self) -> None:
         self._timer = None
