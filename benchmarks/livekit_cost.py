@@ -9,6 +9,7 @@ the session (rooms, codecs, turn taking) is not in it.
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import subprocess
@@ -31,6 +32,7 @@ asyncio.run(main())
 
 
 def memory_mb() -> float:
+    gc.collect()
     with open("/proc/self/smaps_rollup") as rollup:
         return next(int(line.split()[1]) for line in rollup if line.startswith("Pss:")) / 1024
 
@@ -49,6 +51,8 @@ async def measure(url: str, plugin: str, sessions: int, seconds: float) -> dict[
     await asyncio.sleep(0.5)
     before = memory_mb()
     made = [model.session() for _ in range(sessions)]
+    await asyncio.sleep(2)  # connected and configured by then; nothing is streaming yet
+    after = memory_mb()
     frame = rtc.AudioFrame(bytes(960), 24000, 1, 480)
     got = 0
 
@@ -71,7 +75,6 @@ async def measure(url: str, plugin: str, sessions: int, seconds: float) -> dict[
     cpu, heard = time.process_time(), got
     await asyncio.sleep(seconds)
     cpu, heard = time.process_time() - cpu, got - heard
-    after = memory_mb()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
