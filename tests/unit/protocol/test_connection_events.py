@@ -15,7 +15,7 @@ from antiphon.protocol.effects import (
 from antiphon.protocol.options import Options
 from antiphon.wire import server_events as said
 from antiphon.wire.base import UnknownEvent
-from antiphon.wire.items import ConversationResource, ErrorInfo, Item
+from antiphon.wire.items import ContentPart, ConversationResource, ErrorInfo, Item
 from antiphon.wire.server_events import SERVER_EVENTS
 from tests.helpers.builders import (
     audio_delta,
@@ -124,6 +124,20 @@ def test_mirror_follows_the_events() -> None:
     assert [item.id for item in made.conversation] == ["item_2", "item_3"]
     last = made.conversation.get("item_3")
     assert last is not None and last.content and last.content[0].text == "complete"
+
+
+def test_truncation_takes_the_words_of_its_part() -> None:
+    # P-218.
+    made = connection()
+    parts = [ContentPart(type="output_audio", transcript=words) for words in ("one", "two")]
+    item = Item(type="message", id="item_1", role="assistant", content=parts)
+    made.receive(conversation_item_added(item), 0.0)
+    made.receive(
+        said.ConversationItemTruncated(item_id="item_1", content_index=1, audio_end_ms=300), 0.0
+    )
+    (kept,) = made.conversation
+    assert [part.transcript for part in kept.content or ()] == ["one", None]
+    assert made.conversation.truncated_at("item_1") == 300
 
 
 def test_item_put_first_is_first_in_the_mirror() -> None:

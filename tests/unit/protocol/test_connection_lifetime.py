@@ -11,6 +11,7 @@ from antiphon.exceptions import (
     ResponseRejected,
 )
 from antiphon.protocol.connection import Connection
+from antiphon.protocol.effects import Refused
 from antiphon.protocol.options import Options
 from antiphon.protocol.response import OnBusy
 from antiphon.protocol.snapshot import Snapshot
@@ -196,6 +197,9 @@ def test_without_a_socket_creates_wait_and_no_deadline_runs() -> None:
     assert late == [] and play["b"].state == "queued", "the lane is taken by a"
     assert play.connection.next_deadline() == 110.0, "from now on"
     assert play.connection.go_online(play.now) == []
+    play.play(Wait(10.0))
+    refused = [effect for effect in play.effects if isinstance(effect, Refused)]
+    assert [effect.request for effect in refused] == [play.request("commit_audio")]
 
 
 def test_create_made_without_a_socket_can_be_cancelled() -> None:
