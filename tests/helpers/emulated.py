@@ -13,16 +13,20 @@ import pybase64
 
 from antiphon.emulator import (
     Abort,
+    Ask,
     Behaviour,
     CloseConnection,
+    Drop,
     Engine,
     Faults,
+    Proceed,
     Script,
     SendFrame,
     SendHalfFrame,
     ServerEffect,
 )
 from antiphon.emulator.handshake import Opening
+from antiphon.emulator.work import NO_FACULTIES, Ended, Faculties, Failed, Heard, Result, Work
 
 __all__ = ["Emulated", "Json", "user_text"]
 
@@ -42,6 +46,8 @@ class Emulated:
         events: every event received since `forget`, oldest first.
         times: when each of them came, in seconds.
         ended: the effects that ended the connection.
+        work: what the engine asked for and has neither got nor dropped, by id.
+        proceeded: ids of the work of which a piece was used up, in order.
     """
 
     def __init__(
@@ -54,8 +60,13 @@ class Emulated:
         opening: Opening | None = None,
         model: str = "",
         keep_hello: bool = False,
+        faculties: Faculties = NO_FACULTIES,
     ) -> None:
-        self.engine = Engine(behaviour, script, seed=seed, faults=faults, model=model)
+        self.engine = Engine(
+            behaviour, script, seed=seed, faults=faults, model=model, faculties=faculties
+        )
+        self.work: dict[int, Work] = {}
+        self.proceeded: list[int] = []
         self.now = 0.0
         self.events: list[Json] = []
         self.times: list[float] = []
@@ -92,6 +103,15 @@ class Emulated:
             self.now = max(self.now, due)
             self._take(self.engine.advance(self.now))
         self.now = until
+        return self.events[before:]
+
+    def answer(self, work_id: int, *results: Result) -> list[Json]:
+        """Bring what came of work; what came back at once."""
+        before = len(self.events)
+        for result in results:
+            if isinstance(result, Heard | Ended | Failed):
+                self.work.pop(work_id, None)
+            self._take(self.engine.answered(work_id, result, self.now))
         return self.events[before:]
 
     # Frequent events
@@ -195,5 +215,11 @@ class Emulated:
                     except ValueError:
                         self.events.append({"type": "(malformed)"})
                     self.times.append(self.now)
+                case Ask(work_id, work):
+                    self.work[work_id] = work
+                case Proceed(work_id):
+                    self.proceeded.append(work_id)
+                case Drop(work_id):
+                    del self.work[work_id]
                 case CloseConnection() | Abort() | SendHalfFrame():
                     self.ended.append(effect)
