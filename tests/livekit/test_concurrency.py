@@ -35,7 +35,7 @@ async def test_interleaved_responses_keep_their_output(plugin: str) -> None:
             ask_raw(it.session, number)
         await until(lambda: len(it.reads) == 4)
         for number, read in enumerate(it.reads):
-            await read.whole()
+            await read.whole(within=2)
             assert read.text == f"This is story {number}."
             spans = speech.spans(read.messages[0].pcm)
             assert spans == [speech.Span(speech.tag_of(read.id), 0, 1000)]

@@ -197,7 +197,7 @@ class Listening:
             return
         for item_id, words in generation.words.items():
             message = self._mirror.message(item_id)
-            if message is not None and item_id not in self._fixed:
+            if message is not None and words and item_id not in self._fixed:
                 message.content.append(words)
             self._fixed.discard(item_id)
 
@@ -243,7 +243,8 @@ class Listening:
     # --- the user's speech ----------------------------------------------------------------------
 
     def _on_speech_started(self, event: Any) -> None:
-        if event.item_id:
+        # Taken out again by the transcript, so it is kept only where one will come.
+        if event.item_id and self._session.capabilities.user_transcription:
             self._speech_began[event.item_id] = time.time()
         self._session.emit("input_speech_started", llm.InputSpeechStartedEvent())
 

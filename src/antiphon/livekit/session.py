@@ -62,6 +62,7 @@ _RAW_HOOKS = {
 }
 # The server commits by itself with turn detection on, and may have been quicker (P-196).
 _COMMIT_RACE = frozenset({"input_audio_buffer_commit_empty"})
+_GONE_ALREADY = frozenset({"item_delete_invalid_item_id"})
 _ACK_TIMEOUT = 5.0
 
 
@@ -435,7 +436,7 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
                 if message is not None and heard:
                     message.content = [heard]
             else:
-                self._watch(self._client.delete_item(message_id))
+                self._watch(self._client.delete_item(message_id), expected=_GONE_ALREADY)
         except ConnectionClosed:
             pass
 
