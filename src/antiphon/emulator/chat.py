@@ -51,7 +51,7 @@ def chat_of(
     """
     functions = tuple(_function(tool) for tool in tools if tool.get("type") == "function")
     return Chat(
-        tuple(_messages(instructions, items)),
+        tuple(_joined(_messages(instructions, items))),
         functions,
         _choice(tool_choice),
         max_output_tokens if isinstance(max_output_tokens, int) else None,
@@ -85,6 +85,20 @@ def _messages(instructions: str, items: Sequence[ConversationItem]) -> Iterable[
         if message is not None:
             yield message
     yield from _calls(waiting, outputs)
+
+
+def _joined(messages: Iterable[Json]) -> Iterable[Json]:
+    """What the assistant said and called in one turn, in one message, as endpoints expect it."""
+    before: Json | None = None
+    for message in messages:
+        if before is not None:
+            if "tool_calls" in message and before["role"] == "assistant" and before["content"]:
+                message = {**message, "content": before["content"]}
+            else:
+                yield before
+        before = message
+    if before is not None:
+        yield before
 
 
 def _calls(bodies: Sequence[Json], outputs: Mapping[str, str]) -> Iterable[Json]:

@@ -1,0 +1,162 @@
+"""Real speech both ways: the recogniser, the synthesiser, and a server that has them."""
+
+import asyncio
+import re
+import time
+import wave
+from pathlib import Path
+
+import pytest
+
+import antiphon.cli.demo
+from antiphon.emulator import (
+    Behaviour,
+    EmulatorServer,
+    MemoryConnector,
+    Pace,
+    Script,
+    Voice,
+    run_virtual,
+    say,
+    speech,
+)
+from antiphon.emulator.formats import PCM16, PCMA, PCMU, AudioFormat
+from antiphon.exceptions import MissingDependency
+from tests.voice.talk import talk
+
+__all__: list[str] = []
+
+ORDERED = Path(antiphon.cli.demo.__file__).parent / "spoken.wav"
+WEATHER = Path(__file__).parent.parent / "data" / "what_is_the_weather.wav"
+FAST = Behaviour(pace=Pace.instant())
+
+
+@pytest.fixture(scope="session")
+def voice() -> Voice:
+    made = Voice()
+    made.load()
+    return made
+
+
+def recorded(path: Path) -> bytes:
+    with wave.open(str(path)) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (24000, 1, 2)
+        samples: bytes = file.readframes(file.getnframes())
+    return samples
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"[a-z']+", text.lower())
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        (ORDERED, "Where is the bicycle that I ordered last week?"),
+        (WEATHER, "What is the weather in Oslo today?"),
+    ],
+)
+def test_a_recorded_sentence_is_heard_word_for_word(voice: Voice, path: Path, said: str) -> None:
+    heard = voice.hear(recorded(path))
+    assert words(heard) == words(said)
+    assert voice.hear(recorded(path)) == heard  # whatever was heard in between
+
+
+def test_silence_and_nothing_have_no_words(voice: Voice) -> None:
+    assert len(words(voice.hear(bytes(48 * 500)))) <= 1
+    assert len(words(voice.hear(b""))) <= 1
+
+
+def test_what_is_spoken_can_be_heard(voice: Voice) -> None:
+    spoken = voice.speak("The parcel will arrive on Monday morning.")
+    assert 1500 < len(spoken) // 48 < 5000
+    assert words(voice.hear(spoken)) == words("the parcel will arrive on monday morning")
+    assert voice.speak("The parcel will arrive on Monday morning.") == spoken
+
+
+@pytest.mark.parametrize("form", [PCM16, PCMU, PCMA])
+def test_speech_comes_in_whole_blocks_of_any_format(voice: Voice, form: AudioFormat) -> None:
+    spoken = voice.speak("One, two.", form)
+    assert len(spoken) % (speech.block_ms(form) * form.bytes_per_ms) == 0
+    assert 500 < len(spoken) // form.bytes_per_ms < 3000
+    assert isinstance(voice.hear(spoken, form), str)
+
+
+def test_words_without_a_sound_are_empty(voice: Voice) -> None:
+    assert voice.speak("🙂") == b""
+
+
+async def test_a_spoken_turn_is_transcribed_and_answered_aloud(voice: Voice) -> None:
+    async with EmulatorServer(FAST, voice=voice) as server, talk(server.url) as client:
+        await client.configure(audio={"input": {"transcription": {"model": "any"}}})
+        await client.speak(recorded(ORDERED))
+        response = await client.done()
+    heard = [one for one in client.events if one["type"].endswith("transcription.completed")]
+    assert [words(one["transcript"]) for one in heard] == [
+        words("where is the bicycle that i ordered last week")
+    ]
+    said = response["output"][0]["content"][0]["transcript"]
+    assert words(said) == ["you", "said", *words(heard[0]["transcript"])]
+    audio = client.audio(response["id"])
+    # Real words, and still marked as this response's.
+    assert words(voice.hear(audio))[-8:] == words(heard[0]["transcript"])[-8:]
+    (span,) = speech.spans(audio)
+    assert (span.tag, span.start_ms) == (speech.tag_of(response["id"]), 0)
+
+
+async def test_the_user_can_interrupt_what_is_being_spoken(voice: Voice) -> None:
+    story = " ".join(f"This is sentence number {number}." for number in range(1, 40))
+    slow = Behaviour(pace=Pace.real_time())
+    script = Script([say(story), say("Yes?")])
+    async with EmulatorServer(slow, script, voice=voice) as server, talk(server.url) as client:
+        await client.send("response.create")
+        await client.until("response.output_audio.delta")
+        began = time.monotonic()
+        await client.speak(recorded(WEATHER))
+        cut = await client.done()
+        assert time.monotonic() - began < 5
+        assert cut["status"] == "cancelled"
+        assert len(client.audio(cut["id"])) < 48_000 * 5
+        assert (await client.done())["output"][0]["content"][0]["transcript"] == "Yes?"
+
+
+async def test_a_length_that_a_script_gives_holds_for_speech(voice: Voice) -> None:
+    script = Script([say("One.", ms=3000), say("One two three four five six.", ms=700)])
+    async with EmulatorServer(FAST, script, voice=voice) as server, talk(server.url) as client:
+        for length in (3000, 700):
+            await client.send("response.create")
+            response = await client.done()
+            assert len(client.audio(response["id"])) == length * 48
+
+
+def test_in_memory_it_hears_and_speaks_within_virtual_time(voice: Voice) -> None:
+    received: list[bytes] = []
+
+    class Handler:
+        def frame_received(self, data: bytes, is_text: bool) -> None:
+            received.append(data)
+
+        def connection_lost(self, code: int | None, reason: str) -> None:
+            pass
+
+    async def main() -> None:
+        connector = MemoryConnector(FAST, Script([say("Hello.")]), voice=voice)
+        transport = await connector("ws://emulator/v1/realtime", {}, Handler())
+        transport.send_text(b'{"type":"response.create"}')
+
+        await asyncio.sleep(1)
+        assert list(connector.sessions[0].finished_responses.values()) == ["completed"]
+
+    run_virtual(main())
+    assert any(b"response.output_audio.delta" in frame for frame in received)
+
+
+@pytest.mark.parametrize("package", ["pocketsphinx", "hibari", "soxr"])
+def test_a_missing_package_is_named_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    monkeypatch.setattr(
+        "antiphon.emulator.voice.find_spec", lambda name: None if name == package else object()
+    )
+    with pytest.raises(MissingDependency, match=rf"{package}: pip install 'antiphon\[voice\]'"):
+        Voice()
