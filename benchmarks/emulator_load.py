@@ -316,7 +316,7 @@ async def _main(count: int, seconds: float) -> None:
     os.sched_setaffinity(0, {cores[0]})
     results = []
     # All of them; then as many as leave the core time to spare, without and with a slow reader.
-    fewer = max(1, count // 4)
+    fewer = max(1, count // 10)
     runs = [(count, "none", False), (count, "server_vad", False)]
     runs += [(fewer, "server_vad", False), (fewer, "server_vad", True)]
     for sessions, turns, slow_reader in runs:
