@@ -165,8 +165,7 @@ async def test_an_error_of_our_own_does_not_end_the_session(
         assert session.counters["internal_errors"] == 1
 
 
-@pytest.mark.parametrize("binary", [False, True])
-async def test_malformed_frames_over_a_real_socket_leave_it_open(binary: bool) -> None:
+async def test_malformed_frames_over_a_real_socket_leave_it_open() -> None:
     faults = Faults(
         on("response.output_audio.delta", nth=1).malformed(),
         on("response.output_audio.delta", nth=2).malformed(b"\x00\x01"),
