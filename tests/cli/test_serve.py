@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,12 +14,16 @@ from pathlib import Path
 import pytest
 
 import antiphon
+import antiphon.cli.demo
 from tests.helpers.command import COMMAND, environment
 from tests.helpers.command import antiphon as run_antiphon
+from tests.voice.chat_server import chat_server, finish, said, streams
+from tests.voice.talk import talk
 
 __all__: list[str] = []
 
 SECONDS = 20
+SPOKEN = Path(antiphon.cli.demo.__file__).parent / "spoken.wav"
 
 
 @asynccontextmanager
@@ -105,3 +110,35 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
             check=False,
         )
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+async def test_with_a_voice_and_a_brain_it_hears_thinks_and_speaks() -> None:
+    async with chat_server() as chat:
+        chat.answers = [streams(said("It is in the cellar."), finish())]
+        arguments = ("--voice", "--brain", chat.url, "--brain-model", "small", "--pace", "instant")
+        async with serving(*arguments) as url, talk(url) as client:
+            with wave.open(str(SPOKEN)) as file:
+                await client.speak(file.readframes(file.getnframes()))
+            response = await client.done()
+    assert response["output"][0]["content"][0]["transcript"] == "It is in the cellar."
+    assert len(client.audio(response["id"])) > 48_000
+    heard = chat.asked[0]["messages"][-1]
+    assert heard == {"role": "user", "content": "where is the bicycle that i ordered last week"}
+
+
+def test_a_brain_without_a_model_is_a_mistake() -> None:
+    done = run_antiphon("serve", "--brain", "http://127.0.0.1:1/v1")
+    assert done.returncode == 2
+    assert "--brain URL and --brain-model NAME go together" in done.stderr
+
+
+def test_a_voice_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    # A package of this name that cannot be found stands in for one that is not installed.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util as u\n"
+        "found = u.find_spec\n"
+        "u.find_spec = lambda name, *a: None if name == 'pocketsphinx' else found(name, *a)\n"
+    )
+    done = run_antiphon("serve", "--voice", "--port", "0", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    assert "pip install 'antiphon[voice]'" in done.stderr
