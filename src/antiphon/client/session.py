@@ -140,6 +140,10 @@ class Session(Shell):
         more. The server is told at once, or for a response that it has not named yet, as soon as
         it does. With nothing in flight nothing is sent. Calling it again sends nothing twice.
 
+        A response that the server has already completed is in flight no more, and what you have
+        not read of it stays readable, as the verdict of an out-of-band response should. To drop
+        the rest of a finished answer that is still being played, name its handle, or `cancel()` it.
+
         Args:
             scope: `"all"`, `"default"` or `"out_of_band"`, each without the responses created
                 with `interruptible=False`; or handles, which are stopped as by their `cancel()`.
