@@ -21,7 +21,7 @@ CHECKED := src tests docs tools $(wildcard examples)
 DEMO ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit interop test-livekit-oldest coverage docs format clean check-python
+.PHONY: help demo test lint types unit interop test-livekit-oldest bench coverage docs format clean check-python
 
 help:  ## show this list
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-10s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ test-livekit-oldest: check-python  ## the LiveKit tests with the oldest livekit-
 	    && $(OLDEST)/bin/python -m pip install --quiet --no-deps --editable . \
 	    && touch $(OLDEST)/.ready; }
 	$(OLDEST)/bin/python -m pytest tests/livekit
+
+bench: $(DEV_READY)  ## measure beside the floor, bare libraries and other clients (an hour)
+	$(BIN)/python -m benchmarks
 
 coverage: $(DEV_READY)  ## the tests under coverage; wire/ and protocol/ must be complete
 	$(BIN)/coverage run -m pytest -q
