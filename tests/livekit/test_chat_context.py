@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from livekit.agents import llm
 
-from antiphon.emulator import call, say, text
-from antiphon.livekit.chat_ctx import Create, Delete, diff
+from antiphon.emulator import Pace, call, say, text
+from antiphon.livekit.chat_ctx import Create, Delete, Mirror, diff
 from livekit import rtc
 from tests.livekit.harness import BOTH, both, emulated, ids, open_session, until
 
@@ -248,6 +248,28 @@ async def test_truncated_message_has_the_words_that_were_heard(plugin: str) -> N
         assert it.chat() == [("assistant", "Hello")]
 
 
+async def test_words_of_an_interrupted_message_stay_those_that_were_heard() -> None:
+    """The server's `response.done` comes after the truncation, with all the words."""
+    pace = Pace(first_output_ms=5, audio_ms_per_delta=100, speed=20)
+    async with (
+        emulated(say("A long story.", ms=60_000), pace=pace, cancel_latency_ms=100) as server,
+        open_session("antiphon", server) as it,
+    ):
+        event = await it.session.generate_reply()
+        message = await anext(aiter(event.message_stream))
+        await anext(aiter(message.audio_stream))
+        await it.told("remote_item_added")
+        it.session.interrupt()
+        it.session.truncate(
+            message_id=message.message_id,
+            modalities=["audio", "text"],
+            audio_end_ms=50,
+            audio_transcript="A",
+        )
+        await it.told("metrics_collected")
+        assert it.chat() == [("assistant", "A")]
+
+
 @BOTH
 async def test_unheard_message_is_deleted(plugin: str) -> None:
     async with emulated(say("Hello.", ms=200)) as server, open_session(plugin, server) as it:
@@ -373,3 +395,15 @@ def test_diff_of_a_long_conversation_is_quick() -> None:
     steps = diff(old, new)
     assert time.perf_counter() - began < 1.0
     assert len(steps) == 3001
+
+
+def test_replay_leaves_out_what_the_server_would_refuse() -> None:
+    mirror = Mirror()
+    made = llm.FunctionCall(id="c", call_id="x", name="f", arguments="{}")
+    output = llm.FunctionCallOutput(id="o", call_id="x", name="f", output="7", is_error=False)
+    orphan = llm.FunctionCallOutput(id="p", call_id="y", name="f", output="8", is_error=False)
+    for item in (message("a"), made, output, orphan, message("silent", "")):
+        mirror.add(item, None)
+    assert [one["id"] for one in mirror.replay()] == ["a", "c", "o"]
+    # What was not told is not there any more.
+    assert [one.id for one in mirror.items] == ["a", "c", "o"]

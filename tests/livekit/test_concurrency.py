@@ -130,7 +130,29 @@ async def test_cancelled_future_does_not_stop_another_response(plugin: str) -> N
         first = it.reads[0]
         await first.whole()
         assert len(first.messages[0].pcm) == 2000 * 48
+        await it.settled()
         assert it.engine.finished_responses == {first.id: "completed"}
+        assert it.engine.active_responses == []
+
+
+async def test_future_cancelled_at_the_moment_of_its_creation(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with (
+        emulated(say("Never heard.", ms=60_000), pace=SLOW) as server,
+        open_session("antiphon", server) as it,
+    ):
+
+        def cancel(event: dict[str, Any]) -> None:
+            if event["type"] == "response.created":
+                waiting.cancel()
+
+        it.session.on("openai_server_event_received", cancel)
+        waiting = it.session.generate_reply()
+        await until(lambda: len(it.engine.finished_responses) == 1 if server.sessions else False)
+        assert set(it.engine.finished_responses.values()) == {"cancelled"}
+        assert it.all("generation_created") == []
+        assert "a listener failed" not in caplog.text
 
 
 @both("A reply while another is running")

@@ -147,10 +147,8 @@ class Listening:
             generation = self._generations[handle] = Generation(handle, audio_output=audio)
         waiting = self._waiting.get(handle)
         if waiting is not None:
-            if waiting.cancelled():
-                _ = handle.cancel()
             if waiting.done() or handle.outcome is not None:
-                return
+                return  # cancelled just now: the response is about to be
             del self._waiting[handle]
         self._watches[handle] = generation.watch
         generation.watch.start()
