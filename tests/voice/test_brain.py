@@ -136,6 +136,16 @@ async def test_barge_in_ends_the_request_and_the_next_turn_is_answered(
     assert (await client.done())["output"][0]["content"][0]["transcript"] == "Yes?"
 
 
+async def test_a_lost_connection_ends_the_request(chat: ChatServer) -> None:
+    chat.answers = [streams(said("A very long story. It began "), then=asyncio.Event())]
+    async with EmulatorServer(brain=ChatBrain(chat.url, "small")) as server:
+        async with talk(server.url) as client:
+            await client.send("response.create")
+            await client.until("response.output_audio.delta")
+        async with asyncio.timeout(SECONDS):
+            await chat.left.wait()
+
+
 async def test_a_response_beside_the_conversation_has_its_own_context(
     chat: ChatServer, client: Talk
 ) -> None:

@@ -1,5 +1,6 @@
 """Work that the engine asks for: hearing, thinking and speaking, driven by hand."""
 
+import pybase64
 import pytest
 
 from antiphon.emulator import Behaviour, Pace, Script, say, speech
@@ -152,7 +153,7 @@ def test_spoken_audio_is_kept_and_can_be_retrieved_as_far_as_it_was_not_cut() ->
     made.send("conversation.item.truncate", item_id=item_id, content_index=0, audio_end_ms=500)
     made.send("conversation.item.retrieve", item_id=item_id)
     part = made.one("conversation.item.retrieved")["item"]["content"][0]
-    assert len(part["audio"]) == 500 * 48 * 4 // 3
+    assert pybase64.b64decode(part["audio"]) == made.audio(response_id)[: 500 * 48]
     # The model is told what the user can have heard.
     made.created_id()
     _, work = only_work(made)
@@ -235,6 +236,20 @@ def test_a_piece_that_is_used_up_lets_the_next_be_made() -> None:
     assert made.proceeded == [work_id] * 2  # the second sentence has not begun
     made.run(1.0)
     assert made.proceeded == [work_id] * 3
+
+
+def test_pieces_that_come_while_others_are_sent_wait_their_turn() -> None:
+    made = client(pace=Pace(speed=1.0))
+    response_id = made.created_id()
+    work_id, _ = only_work(made)
+    made.answer(work_id, SPEECH, Words("One. ", SECOND))
+    made.run(0.35)
+    made.answer(work_id, Words("Two.", SECOND), Ended())
+    assert len(made.audio(response_id)) == 400 * 48
+    made.run(5.0)
+    tag = speech.tag_of(response_id)
+    assert speech.spans(made.audio(response_id)) == [speech.Span(tag, 0, 2000)]
+    assert made.proceeded == [work_id] * 2  # what is finished needs no more
 
 
 def test_a_silent_model_fails_the_response() -> None:
