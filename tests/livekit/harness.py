@@ -59,6 +59,7 @@ def emulated(
     hears: Sequence[str] = (),
     faults: Faults | None = None,
     api_key: str | None = None,
+    seed: int = 0,
     **knobs: Any,
 ) -> EmulatorServer:
     """A server that answers with these steps, then "Yes.", at once unless its pace is given."""
@@ -69,7 +70,7 @@ def emulated(
         **knobs,
     }
     script = Script(steps, hears=list(hears), otherwise=say("Yes."))
-    return EmulatorServer(Behaviour(**knobs), script, faults=faults, api_key=api_key)
+    return EmulatorServer(Behaviour(**knobs), script, faults=faults, api_key=api_key, seed=seed)
 
 
 def both(difference: str = "") -> pytest.MarkDecorator:
