@@ -296,7 +296,7 @@ def test_error_goes_to_the_create_or_the_cancel_that_it_answers() -> None:
 @pytest.mark.parametrize("code", [NOT_ACTIVE, "no_such_thing"])
 def test_error_of_a_cancel_that_came_too_late_is_expected(code: str) -> None:
     # P-14, P-293.
-    check(
+    play = check(
         connection(),
         [
             *live("a"),
@@ -310,6 +310,7 @@ def test_error_of_a_cancel_that_came_too_late_is_expected(code: str) -> None:
             Oops("absorbed", "a"),
         ],
     )
+    assert play.connection.idle and play.connection.next_deadline() is None
 
 
 def test_error_of_a_cancel_while_the_response_runs_settles_it() -> None:

@@ -213,6 +213,12 @@ def test_turn_goes_through_its_phases() -> None:
     assert (idle.started_ms, idle.stopped_ms) == (0, 50)
 
 
+def test_turn_is_not_committed_before_it_is() -> None:
+    made = connection()
+    made.receive(said.InputAudioBufferSpeechStarted(item_id="u"), 0.0)
+    assert made.input_audio.turn("u").committed is False
+
+
 def test_what_is_told_of_a_turn_does_not_change_later() -> None:
     made = connection()
     (first,) = made.receive(said.InputAudioBufferSpeechStarted(item_id="u"), 0.0)

@@ -200,6 +200,12 @@ def test_without_a_socket_creates_wait_and_no_deadline_runs() -> None:
     play.play(Wait(10.0))
     refused = [effect for effect in play.effects if isinstance(effect, Refused)]
     assert [effect.request for effect in refused] == [play.request("commit_audio")]
+    play.play(Ask("clear_audio"))
+    play.play(Wait(10.0))
+    assert any(
+        isinstance(effect, Refused) and effect.request is play.request("clear_audio")
+        for effect in play.effects
+    )
 
 
 def test_create_made_without_a_socket_can_be_cancelled() -> None:
