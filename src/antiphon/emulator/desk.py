@@ -34,9 +34,8 @@ class Desk:
         return self._number
 
     def proceed(self, work_id: int) -> None:
-        """A piece was used up: one more may be made."""
-        if work_id in self._open:
-            self._emit(Proceed(work_id))
+        """A piece of open work was used up: one more may be made."""
+        self._emit(Proceed(work_id))
 
     def drop(self, work_id: int) -> None:
         """It is not wanted any more. Harmless when it is finished."""

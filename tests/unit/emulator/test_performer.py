@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from antiphon.emulator import performer
+from antiphon.emulator import MemoryConnector, performer, run_virtual
 from antiphon.emulator.brain import Finished, Said, Thought
 from antiphon.emulator.chat import Chat
 from antiphon.emulator.effects import Ask, Drop, Proceed
@@ -239,6 +239,32 @@ async def test_a_defect_fails_the_work_and_tells_nothing_of_what_was_said(
     assert [record.message for record in caplog.records] == ["work failed"]
     assert "secret" not in caplog.text
     customer.performer.stop()
+
+
+class Silent:
+    """A client in memory that minds nothing."""
+
+    def frame_received(self, data: bytes, is_text: bool) -> None:
+        pass
+
+    def connection_lost(self, code: int | None, reason: str) -> None:
+        pass
+
+
+def test_a_connection_in_memory_that_is_cut_drops_its_work() -> None:
+    brain = Tokens([f"{number} " for number in range(10)])
+
+    async def main() -> None:
+        connector = MemoryConnector(brain=brain)
+        transport = await connector("ws://emulator/v1/realtime", {}, Silent())
+        transport.send_text(b'{"type":"response.create","response":{"output_modalities":["text"]}}')
+        await asyncio.sleep(0.01)
+        assert connector.sessions[0].active_responses != []
+        transport.abort()
+        async with asyncio.timeout(SECONDS):
+            await brain.closed.wait()
+
+    run_virtual(main())
 
 
 @pytest.mark.parametrize(

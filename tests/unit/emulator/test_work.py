@@ -269,6 +269,16 @@ def test_a_script_goes_before_the_brain_and_is_spoken() -> None:
     assert [output.text for output in work.outputs] == ["As written."]
 
 
+@pytest.mark.parametrize("done", ["sent", "omitted"])
+def test_a_response_that_is_superseded_drops_its_work(done: str) -> None:
+    made = client(create_when_busy="supersede", superseded_done=done)
+    made.created_id()
+    first, _ = only_work(made)
+    made.send("response.create")
+    second, _ = only_work(made)
+    assert second != first
+
+
 def test_an_old_answer_is_passed_over() -> None:
     made = client()
     assert made.answer(17, Words("?")) == []
