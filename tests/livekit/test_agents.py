@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from livekit.agents import Agent, AgentSession, function_tool
+from livekit.agents import Agent, AgentSession, APIConnectOptions, function_tool, llm
 
 from antiphon.emulator import Answer, EmulatorServer, Pace, call, say
 from antiphon.livekit import RealtimeSession
@@ -184,6 +184,29 @@ async def test_agent_handoff(plugin: str) -> None:
         assert any(
             one["session"].get("instructions") == "You are the second." for one in configured
         )
+
+
+@pytest.mark.skipif(
+    not hasattr(llm, "RealtimeModelFallbackAdapter"), reason="this livekit-agents has none yet"
+)
+async def test_fallback_from_one_endpoint_to_another() -> None:
+    async with emulated() as gone:
+        nowhere = gone.http_url
+    make = plugin_module("antiphon").realtime.RealtimeModel
+    once = APIConnectOptions(max_retry=0, retry_interval=0.01, timeout=1.0)
+    async with emulated(say("From the second.")) as server:
+        model = llm.RealtimeModelFallbackAdapter(
+            [
+                make(base_url=nowhere, api_key="x", modalities=["text"], conn_options=once),
+                make(base_url=server.http_url, api_key="x", modalities=["text"]),
+            ]
+        )
+        session: Any = AgentSession(llm=model)
+        await session.start(Helper())
+        async with asyncio.timeout(10):
+            result = await session.run(user_input="Hi.")
+            await session.aclose()
+        assert told(result) == [("message", "From the second.")]
 
 
 # --- the example: a guard beside the conversation ----------------------------------------------

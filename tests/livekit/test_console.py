@@ -33,7 +33,7 @@ class Running:
 
 
 @asynccontextmanager
-async def agent(server: EmulatorServer, log: Path) -> AsyncIterator[Running]:
+async def agent(server: EmulatorServer, log: Path, file: Path = AGENT) -> AsyncIterator[Running]:
     async with Console() as console:
         environment = {
             **os.environ,
@@ -43,7 +43,7 @@ async def agent(server: EmulatorServer, log: Path) -> AsyncIterator[Running]:
             "PYTHONPATH": str(ROOT),
         }
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "livekit.agents", "console", str(AGENT),
+            sys.executable, "-m", "livekit.agents", "console", str(file),
             "--connect-addr", console.address,
             env=environment, cwd=log.parent,
             stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
@@ -51,7 +51,7 @@ async def agent(server: EmulatorServer, log: Path) -> AsyncIterator[Running]:
         )  # fmt: skip
         running = Running(console, log)
         try:
-            await until(lambda: bool(running.told("started")), within=30)
+            await asyncio.wait_for(console.connected.wait(), 30)
             yield running
         finally:
             process.kill()
@@ -73,6 +73,7 @@ async def test_a_call_with_a_tool_and_a_barge_in(tmp_path: Path) -> None:
         agent(server, tmp_path / "log.jsonl") as running,
     ):
         console = running.console
+        await until(lambda: bool(running.told("started")), within=30)
         # A spoken turn, answered.
         await console.say(TURN)
         await until(lambda: len(console.played) == 1, within=10)
@@ -103,3 +104,25 @@ async def test_a_call_with_a_tool_and_a_barge_in(tmp_path: Path) -> None:
     assert [one["interrupted"] for one in said] == [False, False, True, False]
     assert len(said[2]["text"]) < len("Now a very long story, " * 20)
     assert running.told("error") == []
+
+
+async def test_the_example_is_stopped_by_its_guard(tmp_path: Path) -> None:
+    steps = [
+        say("Hello, caller.", ms=600),
+        say("Take two aspirins. " * 20, ms=20_000),
+        say("yes").when(lane="out_of_band"),
+        say("I cannot give medical advice.", ms=700),
+    ]
+    pace = Pace(first_output_ms=100, audio_ms_per_delta=100, speed=10)
+    async with (
+        emulated(*steps, hears=["My head hurts, what shall I take?"], pace=pace) as server,
+        agent(server, tmp_path / "none", ROOT / "examples" / "livekit_agent.py") as running,
+    ):
+        console = running.console
+        await until(lambda: len(console.played) == 1, within=20)
+        await console.say(TURN)
+        await until(lambda: len(console.played) >= 2 and console.played[-1] > 0.65, within=15)
+        assert all(played < 5 for played in console.played)
+    statuses = list(server.sessions[0].finished_responses.values())
+    # The greeting, the verdict, the answer that it stopped, and the refusal.
+    assert sorted(statuses) == ["cancelled", "completed", "completed", "completed"]
