@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from antiphon.exceptions import MissingDependency
+
 __all__ = [
     "INVALID_REQUEST",
     "Refusal",
@@ -26,6 +28,7 @@ __all__ = [
     "missing",
     "model_fixed",
     "not_an_event",
+    "not_installed",
     "out_of_range",
     "previous_item_missing",
     "reference_missing",
@@ -180,6 +183,11 @@ def cancel_not_active(code: str = "response_cancel_not_active") -> Refusal:
 def cancel_unsupported() -> Refusal:
     """P-309."""
     return Refusal(None, "response.cancel is not implemented", type="server_error")
+
+
+def not_installed(missing: MissingDependency) -> Refusal:
+    """No server's error but ours: the emulator lacks a package for what was asked."""
+    return Refusal("missing_dependency", str(missing), type="server_error")
 
 
 def too_many_oob(limit: int) -> Refusal:

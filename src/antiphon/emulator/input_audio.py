@@ -17,6 +17,7 @@ from antiphon.emulator.responses import Responses
 from antiphon.emulator.script import Misheard
 from antiphon.emulator.transcription import Transcriber
 from antiphon.emulator.turns import Edge, EdgeKind, TurnDetector
+from antiphon.exceptions import MissingDependency
 
 __all__ = ["InputAudio"]
 
@@ -40,6 +41,8 @@ class InputAudio:
         self._data = bytearray()
         self._start = 0
         self._detector: TurnDetector | None = None
+        # Whether the package that hears speech is missing.
+        self._deaf = False
         self._turn_item_id: str | None = None
         self._idle: Entry | None = None
 
@@ -108,12 +111,20 @@ class InputAudio:
         elif self._detector is None or not self._detector.serves(
             self._core.session.input_format, config
         ):
-            self._detector = TurnDetector(
-                self._core.session.input_format,
-                config,
-                self._start + len(self._data),
-                self._sounds_finished,
-            )
+            if self._deaf:
+                return None
+            try:
+                self._detector = TurnDetector(
+                    self._core.session.input_format,
+                    config,
+                    self._start + len(self._data),
+                    self._sounds_finished,
+                )
+            except MissingDependency as missing:
+                # Told once, as an error event: what is not installed here must not cost the
+                # client its connection.
+                self._deaf = True
+                raise errors.not_installed(missing) from missing
         return self._detector
 
     def _sounds_finished(self) -> bool:

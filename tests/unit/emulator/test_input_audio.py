@@ -1,5 +1,7 @@
 """The input buffer and turn detection on real audio (P-101 to P-103, P-180 to P-197)."""
 
+import sys
+
 import pybase64
 import pytest
 
@@ -436,3 +438,20 @@ def test_transcription_session_never_responds() -> None:
 def test_output_buffer_clear_is_for_webrtc() -> None:
     # P-323
     assert Emulated().error("output_audio_buffer.clear")["type"] == "invalid_request_error"
+
+
+# Without the voice detector
+
+
+def test_a_missing_detector_is_told_once_and_costs_no_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "webrtcvad", None)
+    client = detecting()
+    first = client.speak(VOICE)
+    assert [event["error"]["code"] for event in first] == ["missing_dependency"]
+    assert "antiphon[emulator]" in first[0]["error"]["message"]
+    assert client.speak(VOICE) == []
+    kinds = [event["type"] for event in client.send("input_audio_buffer.commit")]
+    assert kinds[0] == "input_audio_buffer.committed"
+    assert client.ended == []
