@@ -26,7 +26,7 @@ _HEARING = {"maxhmmpf": 3000, "maxwpf": 5, "fwdflat": False}
 _COMMON_VOICE = "41.00,-5.29,-0.12,5.09,2.48,-4.07,-1.37,-1.78,-5.08,-2.05,-6.45,-1.42,1.17"
 # Silence put around what was said: a word that begins with the audio is often missed.
 _PADDING = bytes(_HEARING_RATE // 10 * 2)
-# Longer audio is heard in parts, so that one turn cannot occupy the ears for ever.
+# Of longer audio the end is heard, so that one turn cannot occupy the ears for ever.
 MAX_HEARD_S = 60
 _SAME_EVERY_TIME = 0
 
@@ -75,9 +75,11 @@ class Voice:
             # What it adapted itself to before was somebody else's voice, in another session.
             ears.set_cmn(_COMMON_VOICE)
             ears.start_utt()
-            for at in range(0, len(samples), _PIECE_BYTES):
-                ears.process_raw(samples[at : at + _PIECE_BYTES], full_utt=False)
-            ears.end_utt()
+            try:
+                for at in range(0, len(samples), _PIECE_BYTES):
+                    ears.process_raw(samples[at : at + _PIECE_BYTES], full_utt=False)
+            finally:
+                ears.end_utt()
             found = ears.hyp()
         return "" if found is None else str(found.hypstr)
 
