@@ -89,11 +89,13 @@ async def test_everything_ends_well_in_calm_weather(seed: int) -> None:
         for read in it.reads:
             await read.whole()
         await it.settled()
+        stopped = {one["response_id"] for one in it.engine.received_of("response.cancel")}
         for read in it.reads:
             status = it.engine.finished_responses[read.id]
             pcm = b"".join(one.pcm for one in read.messages)
             assert status in ("completed", "cancelled")
-            if status == "completed":
+            if read.id not in stopped:  # a cancel may also cross the natural end (P-14)
+                assert status == "completed"
                 assert len(pcm) == 900 * 48
             assert {span for one in read.messages for span in one.tags} <= {_tag(read.id)}
 
