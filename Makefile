@@ -29,7 +29,7 @@ help:  ## show this list
 demo: $(RUN_READY)  ## see responses run side by side and an interruption stop them (no key needed)
 	@$(BIN)/antiphon demo $(DEMO)
 
-test: lint types unit  ## run every check: lint, types, architecture, tests
+test: lint types unit test-livekit-oldest  ## run every check: lint, types, architecture, tests
 
 lint: $(DEV_READY)  ## ruff, codespell, import contracts
 	@echo "==> ruff check";   $(BIN)/ruff check .

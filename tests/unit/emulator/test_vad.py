@@ -54,5 +54,7 @@ def test_missing_package_is_named_when_audio_first_comes(monkeypatch: pytest.Mon
     assert client.configure(audio={"input": {"turn_detection": None}})
     assert client.speak(speech.user_voice(100)) == []  # no detector, no need
     client.configure(audio={"input": {"turn_detection": {"type": "server_vad"}}})
-    with pytest.raises(MissingDependency, match=r"pip install 'antiphon\[emulator\]'"):
-        client.speak(speech.user_voice(100))
+    (refused,) = client.speak(speech.user_voice(100))
+    assert "pip install 'antiphon[emulator]'" in refused["error"]["message"]
+    with pytest.raises(MissingDependency):
+        VoiceDetector(PCM16)
