@@ -13,6 +13,10 @@ def load() -> None:
     global antiphon
     import antiphon as module
 
+    # Names load when first used; what a client is made of is to be in the figure, picows included.
+    import antiphon.client.picows_socket
+
+    module.connect  # noqa: B018
     antiphon = module
 
 
