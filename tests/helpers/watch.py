@@ -19,6 +19,7 @@ from antiphon.protocol.effects import (
     Opened,
     Output,
     Refused,
+    Report,
     Send,
     Settled,
 )
@@ -145,6 +146,8 @@ class Watched:
                 if life.reads and life.response.id == response_id
             ]
         effects = self.connection.receive(event, self.now)
+        if self.connection.lost:
+            assert all(isinstance(effect, Report) for effect in effects), "after the loss"
         self._take(event, effects)
         if is_output and reader:
             # I2: complete. Whoever reads it gets every event of it, and nobody else does.
@@ -317,5 +320,7 @@ class Watched:
         assert len(responses._by_id) <= bound
         assert len(responses._directory._by_key) <= bound
         assert len(responses._out_of_band_items) <= 4 * self.options.remembered
+        early = responses._early
+        assert early._size == sum(len(one.kept) for one in early) <= self.options.kept_events
         heap = self.connection._deadlines._heap
         assert len(heap) <= 2 * len(self.connection._deadlines) + 66

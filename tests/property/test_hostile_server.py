@@ -116,6 +116,7 @@ class HostileServer(RuleBasedStateMachine):
         super().__init__()
         self.watched = Watched()
         self.named = 0
+        self.spoken: list[str] = []
 
     @initialize(
         tolerances=st.frozensets(st.sampled_from(Tolerance)),
@@ -188,14 +189,22 @@ class HostileServer(RuleBasedStateMachine):
         pending = self.watched.connection._requests.all()
         return [one.response for one in pending if one.response and not one.response.named]
 
+    @rule()
+    def speak_first(self) -> None:
+        """Output before the name that it belongs to."""
+        self.named += 1
+        self.spoken.append(f"resp_decent_{self.named}")
+        self.watched.receive(builders.text_delta(self.spoken[-1]))
+
     @precondition(lambda self: self.awaited())
     @rule(tells_lane=st.booleans())
     def name_the_oldest(self, tells_lane: bool) -> None:
         response = self.awaited()[0]
         self.named += 1
+        response_id = self.spoken.pop() if self.spoken else f"resp_decent_{self.named}"
         self.watched.receive(
             builders.created(
-                f"resp_decent_{self.named}",
+                response_id,
                 lane=str(response.lane) if tells_lane else None,
                 metadata={"antiphon": str(response.key)},
             )

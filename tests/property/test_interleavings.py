@@ -48,11 +48,24 @@ class World:
             self.responses[role.name] = self.watched.create(lane=role.lane, on_busy=on_busy)
 
     def created(self, role: Role) -> None:
-        if role.vad or self.awaited(role):
-            self.alive.add(role.id)
-            self.watched.receive(
-                created(role.id, lane=str(role.lane), metadata=self.metadata(role))
-            )
+        if not role.vad and not self.awaited(role):
+            return
+        self.alive.add(role.id)
+        response = self.responses.get(role.name)
+        unwanted = response is not None and self.watched.lives[response].ended
+        self.watched.receive(created(role.id, lane=str(role.lane), metadata=self.metadata(role)))
+        # I5: what nobody waits for any more is not left to run, either.
+        assert not unwanted or self.lost or self.cancels(role), self.watched.trace()
+
+    def speak_first(self, role: Role) -> None:
+        """Output before the name that it belongs to."""
+        if self.awaited(role):
+            self.watched.receive(text_delta(role.id))
+
+    def blame_by_mistake(self, role: Role) -> None:
+        """An error that looks like the answer to the create, and is not."""
+        if self.awaited(role):
+            self.watched.receive(error("invalid_value", param="response.tools"))
 
     def awaited(self, role: Role) -> bool:
         """Whether the server has read a create that it has not answered."""
@@ -86,10 +99,21 @@ class World:
 
     def cancel_error(self, role: Role, echo: bool = True) -> None:
         """The server answers a cancel that it read after the end."""
-        if role.id in self.finished:
+        if self.crossing and role.id in self.finished:
             for cancel in self.cancels(role):
                 event_id = cancel.event_id or None
                 self.watched.receive(error(NOT_ACTIVE, event_id=event_id if echo else None))
+
+    def check_lane(self, before: int) -> None:
+        """I7 as the server sees it: no create for a lane that the client knows to be taken."""
+        taken = [
+            response
+            for response in self.responses.values()
+            if response.lane is Lane.DEFAULT and response.id in self.alive
+        ]
+        for event in self.watched.sent[before:]:
+            if isinstance(event, ResponseCreate) and event.response:
+                assert event.response.conversation == "none" or not taken, self.watched.trace()
 
     def cancels(self, role: Role) -> list[ResponseCancel]:
         return [
@@ -158,12 +182,14 @@ class Scenario:
         setup: what happened before.
         options: by name, in OPTIONS.
         crossing: whether cancels come too late, or in time, or both are to be tried.
+        in_time: whether no deadline passes. One that does frees a lane that the server still holds.
     """
 
     tracks: Sequence[Sequence[Step]]
     setup: Sequence[Step] = ()
     options: Sequence[str] = ("default",)
     crossing: Sequence[bool] = (False, True)
+    in_time: bool = True
 
 
 INTERRUPT: list[Step] = [World.interrupt]
@@ -185,8 +211,12 @@ SCENARIOS = {
     "one, stopped twice": Scenario(
         [life(A), [World.interrupt, World.interrupt], [LATE_ERROR]], options=("default", "strict")
     ),
-    "one, stopped, out of time": Scenario([life(A), INTERRUPT, [CREATE_TIMEOUT, CREATE_TIMEOUT]]),
-    "one, every timeout, lost": Scenario([life(A), INTERRUPT, [EVERY_TIMEOUT], LOSE]),
+    "one, stopped, out of time": Scenario(
+        [life(A), INTERRUPT, [CREATE_TIMEOUT, CREATE_TIMEOUT]], in_time=False
+    ),
+    "one, every timeout, lost": Scenario(
+        [life(A), INTERRUPT, [EVERY_TIMEOUT], LOSE], in_time=False
+    ),
     "two in one lane": Scenario([life(A), life(B), INTERRUPT], options=("default", "superseding")),
     "two lanes, both stopped": Scenario(
         [life(A), life(X), INTERRUPT], options=("default", "one at a time")
@@ -205,7 +235,25 @@ SCENARIOS = {
         [life(V), [*life(A)[:1], REFUSED, *life(A)[1:]], INTERRUPT], crossing=[False]
     ),
     "refused, and which is not said": Scenario(
-        [[*life(A)[:1], REFUSED_UNSAID], life(X), INTERRUPT, [EVERY_TIMEOUT]], crossing=[False]
+        [[*life(A)[:1], REFUSED_UNSAID], life(X), INTERRUPT, [EVERY_TIMEOUT]],
+        crossing=[False],
+        in_time=False,
+    ),
+    "output before its name": Scenario(
+        [
+            [life(A)[0], partial(World.speak_first, role=A), *life(A)[1:]],
+            [World.interrupt, World.interrupt],
+            [LATE_ERROR],
+        ],
+        options=("default", "strict"),
+    ),
+    "blamed by mistake": Scenario(
+        [
+            [life(A)[0], partial(World.blame_by_mistake, role=A), *life(A)[1:]],
+            INTERRUPT,
+            [partial(World.create, role=B)],
+        ],
+        crossing=[False],
     ),
     "late errors of two": Scenario(
         [
@@ -215,6 +263,16 @@ SCENARIOS = {
             [EVERY_TIMEOUT],
         ],
         setup=[*life(A)[:2], *life(X)[:2]],
+        in_time=False,
+    ),
+    "late error of one, and another waits": Scenario(
+        [
+            [partial(World.done, role=X), partial(World.cancel_error, role=X, echo=False)],
+            life(B),
+            [partial(World.delta, role=A), partial(World.done, role=A)],
+        ],
+        setup=[*life(A)[:2], *life(X)[:2], World.interrupt],
+        crossing=[True],
     ),
 }
 RUNS = [
@@ -233,6 +291,9 @@ def test_every_order(scenario: Scenario, options: Options, crossing: bool) -> No
         orders += 1
         world = World(options, crossing=crossing)
         for step in (*scenario.setup, *order):
+            before = len(world.watched.sent)
             step(world)
+            if scenario.in_time:
+                world.check_lane(before)
         world.watched.finish()
     assert orders > 1
