@@ -4,6 +4,8 @@ from collections.abc import Callable, Generator, Mapping
 from types import TracebackType
 from typing import Any, Literal
 
+from msgspec.structs import replace
+
 from antiphon.client.endpoint import DEFAULT_MODEL, Endpoint, resolve
 from antiphon.client.handle import ResponseHandle, StreamLimits
 from antiphon.client.reconnect import ReconnectPolicy
@@ -123,7 +125,7 @@ def connect(
         raise LocalProtocolError(f"batch_audio_ms is {batch_audio_ms}; it must be 0 or more")
     chosen = options or Options()
     if max_in_flight is not None:
-        chosen = _with_limit(chosen, max_in_flight)
+        chosen = replace(chosen, max_in_flight=max_in_flight)
     endpoint = resolve(
         model=model,
         url=url,
@@ -147,9 +149,3 @@ def connect(
         "replay": replay,
     }
     return Connecting(endpoint, connector or PicowsConnector(), settings)
-
-
-def _with_limit(options: Options, max_in_flight: int) -> Options:
-    from msgspec.structs import replace
-
-    return replace(options, max_in_flight=max_in_flight)

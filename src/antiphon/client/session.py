@@ -175,17 +175,9 @@ class Session(Shell):
         """Responses that may still say something, or are asked for and may yet come to be."""
         return tuple(one.owner for one in self._connection.unsettled if one.in_flight)
 
-    async def responses(self) -> AsyncIterator[ResponseHandle]:
+    def responses(self) -> AsyncIterator[ResponseHandle]:
         """Responses that the server makes of its own accord, as they come (server VAD, P-39)."""
-        arrivals: Stream[ResponseHandle] = Stream(self._limits.events, size=lambda _: 1)
-        remove = self.on("response", arrivals.push)
-        self._observe(arrivals)
-        try:
-            async for handle in arrivals:
-                yield handle
-        finally:
-            remove()
-            self._observers.remove(arrivals)
+        return self._arrivals("response")
 
     # --- the session and its items --------------------------------------------------------------
 
@@ -418,17 +410,9 @@ class Session(Shell):
 
         return remove
 
-    async def events(self) -> AsyncIterator[ServerEvent | UnknownEvent]:
+    def events(self) -> AsyncIterator[ServerEvent | UnknownEvent]:
         """Every event that the server sends from now on, unknown ones included."""
-        arrivals: Stream[Any] = Stream(self._limits.events, size=lambda _: 1)
-        remove = self.on("server_event", arrivals.push)
-        self._observe(arrivals)
-        try:
-            async for event in arrivals:
-                yield event
-        finally:
-            remove()
-            self._observers.remove(arrivals)
+        return self._arrivals("server_event")
 
     @property
     def closed(self) -> Awaitable[ConnectionClosed]:
@@ -503,10 +487,19 @@ class Session(Shell):
             end = self._end or ConnectionClosedOK(1000, "", "client")
             raise end.with_traceback(None)
 
-    def _observe(self, stream: Stream[Any]) -> None:
-        self._observers.append(stream)
+    async def _arrivals(self, name: str) -> AsyncIterator[Any]:
+        """What `on(name)` is given, until the session ends."""
+        arrivals: Stream[Any] = Stream(self._limits.events, size=lambda _: 1)
+        remove = self.on(name, arrivals.push)
+        self._observers.append(arrivals)
         if self._ended.is_set():
-            stream.end()
+            arrivals.end()
+        try:
+            async for one in arrivals:
+                yield one
+        finally:
+            remove()
+            self._observers.remove(arrivals)
 
     def _resampler(self, sample_rate: int) -> Resampler:
         resampler = self._resamplers.get(sample_rate)
