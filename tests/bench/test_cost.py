@@ -7,6 +7,7 @@ must, raise the budget and say why in the commit.
 import asyncio
 import gc
 import sys
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -62,8 +63,11 @@ TEXT = [
 class NoNetwork:
     """A transport that goes nowhere."""
 
-    def send_text(self, data: bytes) -> None:
-        pass
+    def __init__(self) -> None:
+        self.written: deque[tuple[bytes, ...]] = deque(maxlen=8)
+
+    def send_text(self, *messages: bytes) -> None:
+        self.written.append(messages)
 
     def pending_bytes(self) -> int:
         return 0
@@ -133,8 +137,28 @@ async def test_calls_per_piece_of_microphone_audio() -> None:
         for _ in range(EVENTS):
             session.append_audio(bytes(960))
 
-    assert calls_in(speak) / EVENTS <= 23
+    assert calls_in(speak) / EVENTS <= 20
     assert CODEC.encode(InputAudioBufferAppend(audio=b"\0\0")).endswith(b'"AAA="}')
+
+
+async def test_an_interruption_of_eight_is_one_write() -> None:
+    session, link, _ = flowing()
+    for number in range(7):
+        key = session.create_response(conversation="none")._response.key
+        assert key is not None
+        resource = ResponseResource(id=f"resp_x{number}", metadata={"antiphon": key})
+        link.frame_received(CODEC.encode_server(ResponseCreated(response=resource)), True)
+    transport = link.transport
+    assert isinstance(transport, NoNetwork)
+    transport.written.clear()
+
+    def interrupt() -> None:
+        _ = session.interrupt()
+
+    made = calls_in(interrupt)
+    assert [len(messages) for messages in transport.written] == [8]
+    assert len(set(transport.written[0])) == 8
+    assert made / 8 <= 52, f"{made / 8} calls per cancel"
 
 
 async def test_memory_is_flat_over_many_responses() -> None:

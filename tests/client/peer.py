@@ -65,8 +65,8 @@ class Line:
 
     # The transport that the client holds
 
-    def send_text(self, data: bytes) -> None:
-        self.sent.append(json.loads(data))
+    def send_text(self, *messages: bytes) -> None:
+        self.sent.extend(json.loads(message) for message in messages)
 
     def pending_bytes(self) -> int:
         return self.waiting_bytes

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hashlib
+import ssl
 import struct
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -81,6 +82,7 @@ class RawServer:
         body: what the refusal says.
         headers: more headers of the answer.
         silent: take the connection and never answer.
+        tls: speak TLS, with this.
     """
 
     def __init__(
@@ -91,12 +93,14 @@ class RawServer:
         body: bytes = b"",
         headers: str = "",
         silent: bool = False,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._play = play
         self._status = status
         self._body = body
         self._headers = headers
         self._silent = silent
+        self._tls = tls
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.requests: list[str] = []
@@ -104,7 +108,7 @@ class RawServer:
         self.ended = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
         return self
 
     async def __aexit__(
@@ -123,7 +127,9 @@ class RawServer:
     @property
     def url(self) -> str:
         assert self._server is not None
-        return f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1/realtime"
+        scheme = "wss" if self._tls is not None else "ws"
+        port = self._server.sockets[0].getsockname()[1]
+        return f"{scheme}://127.0.0.1:{port}/v1/realtime"
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -267,7 +267,7 @@ class Playbook:
                 interruption, effects = self.connection.interrupt(scope, self.now)
                 self.interruptions.append(interruption)
             case "append_audio":
-                effects = self.connection.append_audio(*step.args)
+                effects = [Send(self.connection.append_audio(*step.args))]
             case "resume":
                 effects = self.connection.resume(step.args[0], self.now)
             case verb:

@@ -1,11 +1,8 @@
 """Resampling of the microphone, for callers whose audio is not in the session's rate."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from antiphon.exceptions import LocalProtocolError, MissingDependency
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Resampler"]
 

@@ -167,7 +167,7 @@ class Session(Shell):
         if interruption.settled:
             receipt._settle()
         interruption.owner = receipt
-        self._apply(effects)
+        self._apply_cancels(effects)
         return receipt
 
     @property
@@ -340,7 +340,12 @@ class Session(Shell):
                 audio = self._resampler(sample_rate).process(audio)
         if not audio:
             return
-        if self.pending_bytes > self._max_pending_bytes:
+        link = self._link
+        if (
+            link is not None
+            and link.transport is not None
+            and link.transport.pending_bytes() > self._max_pending_bytes
+        ):
             raise StreamOverflow(
                 f"more than {self._max_pending_bytes} bytes wait for the network; "
                 "await session.drain() between pieces"

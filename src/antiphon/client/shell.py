@@ -3,6 +3,7 @@
 Rule of this file: effects are applied synchronously and in order, with no `await` in between, and
 no code of the user's runs while they are (callbacks are called once a batch has been applied). So
 the state and what follows from it change together, and what `interrupt()` silenced stays silent.
+Events for the server leave in their order, in one packet where one batch of effects has several.
 """
 
 import asyncio
@@ -34,6 +35,7 @@ from antiphon.exceptions import (
 from antiphon.protocol.connection import Connection
 from antiphon.protocol.effects import (
     Answered,
+    Effect,
     Effects,
     Ended,
     Fatal,
@@ -110,6 +112,8 @@ class Shell:
         # While there is no socket: what is to be sent once there is one again.
         # A response stands for its create, which the core keeps until its turn comes.
         self._held: list[ClientEvent | UnknownEvent | Response] = []
+        # Frames that leave together, once the effects at hand are carried out.
+        self._outbox: list[bytes] = []
         # Audio held for a server that has not answered yet; None once one has. Later losses drop
         # the audio: it would be stale by the time there is a server again.
         self._held_audio: int | None = 0
@@ -369,15 +373,25 @@ class Shell:
         if self._standby is not None and self._connection.idle:
             self._loop.call_soon(self._change_over)
 
+    def _apply_cancels(self, effects: Effects) -> None:
+        # The server is told first, since it takes longest to hear. No reader runs before the last.
+        effects.sort(key=_is_no_send)
+        self._apply(effects)
+
     def _carry_out(self, effects: Effects) -> None:
         do = self._do
         for effect in effects:
+            kind = effect.__class__
             try:
-                do[effect.__class__](effect)
+                if self._outbox and kind is not Send:
+                    self._flush()
+                do[kind](effect)
             except Exception:
                 # What follows must happen all the same, or somebody would wait for ever.
                 logger.exception("an effect could not be carried out")
                 self.counters["internal_errors"] += 1
+        if self._outbox:
+            self._flush()
 
     def _arm(self) -> None:
         """One timer for the whole session: it may ring early, never late."""
@@ -402,10 +416,14 @@ class Shell:
             return
         frame = self._codec.encode(event)
         link.transport.send_text(frame)
-        if "client_event" in self._listeners:
-            self._emit("client_event", event)
-        if "client_frame" in self._listeners:
-            self._emit("client_frame", frame)
+        if self._listeners:
+            self._emit_sent(event, frame)
+
+    def _flush(self) -> None:
+        """Send what the effects at hand put on the wire, in one packet if it can be."""
+        outbox, self._outbox = self._outbox, []
+        if self._link is not None and self._link.transport is not None:
+            self._link.transport.send_text(*outbox)
 
     def _queue_audio(self, audio: bytes) -> None:
         if self._batch is not None:
@@ -419,14 +437,14 @@ class Shell:
                 self.counters["audio_bytes_dropped_offline"] += len(audio)
                 return
             self._held_audio += len(audio)
+        # Nothing but the frame follows from it, so no timer needs to be looked at.
         for start in range(0, len(audio), _APPEND_LIMIT):
-            # Nothing but the frame follows from it, so no timer needs to be looked at.
-            self._carry_out(self._connection.append_audio(audio[start : start + _APPEND_LIMIT]))
+            self._send(self._connection.append_audio(audio[start : start + _APPEND_LIMIT]))
         if self._callbacks:
             self._run_callbacks()
 
     def _cancel(self, handles: Iterable[ResponseHandle]) -> None:
-        self._apply(self._cancelling(handles, self._time())[1])
+        self._apply_cancels(self._cancelling(handles, self._time())[1])
 
     def _cancelling(
         self, handles: Iterable[ResponseHandle], now: float
@@ -454,7 +472,14 @@ class Shell:
             self._callbacks.append((handle._publish, effect.event, handle))
 
     def _do_send(self, effect: Send) -> None:
-        self._send(effect.event)
+        event = effect.event
+        if self._link is None or self._link.transport is None:
+            self._held.append(event)
+            return
+        frame = self._codec.encode(event)
+        self._outbox.append(frame)
+        if self._listeners:
+            self._emit_sent(event, frame)
 
     def _do_opened(self, effect: Opened) -> None:
         response = effect.response
@@ -516,6 +541,10 @@ class Shell:
         for listener in self._listeners.get(name, ()):
             self._callbacks.append((listener, value, handle))
 
+    def _emit_sent(self, event: ClientEvent | UnknownEvent, frame: bytes) -> None:
+        self._emit("client_event", event)
+        self._emit("client_frame", frame)
+
     def _run_callbacks(self) -> None:
         """Not re-entrant: what a callback causes is called after it, in order."""
         if self._calling:
@@ -533,6 +562,10 @@ class Shell:
                     logger.exception("a listener failed")
         finally:
             self._calling = False
+
+
+def _is_no_send(effect: Effect) -> bool:
+    return type(effect) is not Send
 
 
 def _unheard(request: Request, error: RealtimeError) -> Report:

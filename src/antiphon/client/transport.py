@@ -20,8 +20,11 @@ class FrameHandler(Protocol):
 class Transport(Protocol):
     """One open WebSocket."""
 
-    def send_text(self, data: bytes) -> None:
-        """Queue one text message. Never blocks; ignored after the connection has ended."""
+    def send_text(self, *messages: bytes) -> None:
+        """Queue text messages, to leave together where that is possible.
+
+        Never blocks; ignored after the connection has ended.
+        """
 
     def pending_bytes(self) -> int:
         """How much was queued and not yet handed to the operating system."""

@@ -9,6 +9,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -108,10 +109,11 @@ class MemoryTransport:
 
     # The client's side
 
-    def send_text(self, data: bytes) -> None:
-        """Send a text frame; nothing happens on a closed connection."""
+    def send_text(self, *messages: bytes) -> None:
+        """Send text frames; nothing happens on a closed connection."""
         if not self._closing:
-            self._up.put(lambda: self._received(data, True), len(data))
+            for one in messages:
+                self._up.put(partial(self._received, one, True), len(one))
 
     def send_binary(self, data: bytes) -> None:
         """Send a binary frame, which this protocol does not know."""

@@ -70,11 +70,12 @@ class _AiohttpTransport:
         self._writer = asyncio.create_task(self._write())
         self._reader = asyncio.create_task(self._read())
 
-    def send_text(self, data: bytes) -> None:
+    def send_text(self, *messages: bytes) -> None:
         if self._closing is None and not self._reader.done():
-            self._pending += len(data)
             self._idle.clear()
-            self._queue.put_nowait(data)
+            for message in messages:
+                self._pending += len(message)
+                self._queue.put_nowait(message)
 
     def pending_bytes(self) -> int:
         return self._pending

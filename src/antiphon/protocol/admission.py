@@ -6,12 +6,20 @@ wire, even after a cancel (P-45). So a create for the default conversation waits
 lane is free, and its caller need not (I7). Out-of-band creates wait only where a limit was set.
 """
 
+import re
 from bisect import bisect_left, insort
+from collections.abc import Mapping
 from math import inf
 
+from msgspec import UnsetType
+
 from antiphon.protocol.response import Lane, OnBusy, Response, ResponseState
+from antiphon.wire.items import ErrorInfo
 
 __all__ = ["Admission"]
+
+# Looked up once: to name a member of an enumeration costs as much as a call.
+_QUEUED = ResponseState.QUEUED
 
 
 class Admission:
@@ -20,10 +28,12 @@ class Admission:
     Args:
         max_in_flight: how many responses may occupy the server at once, both lanes together.
             None sets no limit; 1 is the single-slot model.
+        busy_backoff: seconds to wait after a first refusal that says nothing of how long.
     """
 
-    def __init__(self, max_in_flight: int | None = None) -> None:
+    def __init__(self, max_in_flight: int | None = None, busy_backoff: float = 0.05) -> None:
         self._max_in_flight = max_in_flight
+        self._busy_backoff = busy_backoff
         # Responses with a higher number are not sent yet: there is no server to send them to.
         self.horizon: float = inf
         # Invariant: these are exactly the responses for which `response.occupies` is true.
@@ -39,9 +49,9 @@ class Admission:
         else:
             occupants.pop(response.number, None)
         queue = self._waiting[response.lane]
-        if response.state is ResponseState.QUEUED:
+        if response.state is _QUEUED:
             insort(queue, response, key=_turn)
-        else:
+        elif queue:
             at = bisect_left(queue, _turn(response), key=_turn)
             if at < len(queue) and queue[at] is response:
                 del queue[at]
@@ -57,6 +67,11 @@ class Admission:
     def waiting(self, lane: Lane) -> tuple[Response, ...]:
         """What waits for this lane, in the order in which it will be sent."""
         return tuple(self._waiting[lane])
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether anything waits at all."""
+        return any(self._waiting.values())
 
     def is_free(self, lane: Lane) -> bool:
         """Whether the lane has room for one more."""
@@ -89,6 +104,32 @@ class Admission:
             if queue and queue[0].not_before > now
         ]
         return min(times, default=None)
+
+    def pause(
+        self, response: Response, error: ErrorInfo, known: Mapping[str | UnsetType, Response]
+    ) -> float:
+        """How long to wait, in seconds, before a create is tried again that found the lane busy.
+
+        Args:
+            response: what was refused, its attempts counted.
+            error: the refusal.
+            known: responses by id.
+        """
+        if response.lane is not Lane.DEFAULT:
+            # Refused by a server with one slot in all (P-306), for whichever lane it serves now.
+            return self._backoff(response)
+        if any(one is not response for one in self._occupants[Lane.DEFAULT].values()):
+            return 0.0
+        # P-50: the blocker that the message names may be over already by the time it is read.
+        # The text is a hint for the pause, no more; nothing but the pause depends on it.
+        named = re.search(r"resp_\w+", error.message or "")
+        blocker = known.get(named.group()) if named else None
+        if response.attempts == 1 and blocker is not None and blocker.state is ResponseState.CLOSED:
+            return 0.0
+        return self._backoff(response)
+
+    def _backoff(self, response: Response) -> float:
+        return min(2.0, self._busy_backoff * 2.0**response.attempts)
 
 
 def _turn(response: Response) -> tuple[bool, int]:

@@ -298,15 +298,17 @@ class Connection:
         """Where to truncate when `heard_ms` of these items, played in this order, were heard."""
         return self._playback.truncate_points(list(item_ids), heard_ms)
 
-    def append_audio(self, audio: bytes) -> Effects:
-        """Audio in the session's input format. P-101: it is not answered, so it carries no id.
+    def append_audio(self, audio: bytes) -> InputAudioBufferAppend:
+        """The event to send for audio in the session's input format.
+
+        P-101: it is not answered, so it carries no id and nothing else follows from it.
 
         Raises:
             LocalProtocolError: the connection is gone.
         """
         self._check_not_lost()
         self.input_audio.append(len(audio))
-        return [Send(InputAudioBufferAppend(audio=audio))]
+        return InputAudioBufferAppend(audio=audio)
 
     def commit_audio(self, now: float) -> tuple[Request, Effects]:
         event_id = self._responses.next_event_id()

@@ -22,6 +22,9 @@ class EarlyOutput:
         # Invariant: the sum of len(response.kept).
         self._size = 0
 
+    def __bool__(self) -> bool:
+        return bool(self._responses)
+
     def __iter__(self) -> Iterator[Response]:
         return iter(tuple(self._responses.values()))
 

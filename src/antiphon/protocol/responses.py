@@ -4,7 +4,6 @@
 means, and couples the responses to one another: by admission, by interruption, by memory.
 """
 
-import re
 from collections.abc import Iterable
 from math import inf
 from typing import Any
@@ -71,6 +70,11 @@ _S, _I = ResponseState, ResponseInput
 _WANTED = frozenset({_S.QUEUED, _S.REQUESTED})
 _OVER = frozenset({_S.CLOSED, _S.ABANDONED})
 _UNSETTLED = Outcome(OutcomeKind.UNSETTLED)
+_NEVER_SENT = Outcome(OutcomeKind.CANCELLED, "never_sent")
+# Looked up once: to name a member of an enumeration costs as much as a call.
+_SEND_CREATE, _SEND_CANCEL, _OPEN = Action.SEND_CREATE, Action.SEND_CANCEL, Action.OPEN
+_END, _DELIVER, _KEEP = Action.END, Action.DELIVER, Action.KEEP
+_RESPONSE_CANCEL = RequestKind.RESPONSE_CANCEL
 
 # What its deadline means to a response, where it does not go on in its favour: the input that it
 # fires, the cause if that ends the streams, and the outcome if that settles it.
@@ -117,7 +121,15 @@ class Responses:
             for state, rows in self._table.items()
             if _I.RECV_OUTPUT in rows
         }
-        self._admission = Admission(options.max_in_flight)
+        # How long a response may stay in a state.
+        self._timeouts = {
+            _S.REQUESTED: options.create_timeout,
+            _S.ACTIVE: options.stall_timeout,
+            _S.CANCEL_DEFERRED: options.settle_timeout,
+            _S.CANCELLING: options.settle_timeout,
+            _S.REVOKING: options.settle_timeout,
+        }
+        self._admission = Admission(options.max_in_flight, options.busy_backoff)
         self._retry: Deadline | None = None
         self._event_number = 0
         self._directory = Directory(prefix, options, requests)
@@ -214,22 +226,16 @@ class Responses:
 
         It may be wanted where a create that was not cancelled still waits for its name.
         """
-        if any(one.state is _S.REQUESTED for one in self._unsettled.values()):
+        if not self._early or any(one.state is _S.REQUESTED for one in self._unsettled.values()):
             return
         for response in self._early:
             self._early.take(response)
             self._fire(response, _I.SEND_CANCEL, effects, now)
 
     def _stop(self, responses: Iterable[Response], now: float, effects: Effects) -> None:
+        fired, cause = _I.SEND_CANCEL, Cause.CANCELLED
         for response in responses:
-            self._fire(
-                response,
-                _I.SEND_CANCEL,
-                effects,
-                now,
-                cause=Cause.CANCELLED,
-                outcome=Outcome(OutcomeKind.CANCELLED, "never_sent"),
-            )
+            self._fire(response, fired, effects, now, cause=cause, outcome=_NEVER_SENT)
 
     # --- what the server says -------------------------------------------------------------------
 
@@ -259,10 +265,10 @@ class Responses:
         if response is None:
             response = self._of_stranger(event.response_id or None, now, effects)
         action = self._on_output.get(response.state)
-        if action is Action.DELIVER:
+        if action is _DELIVER:
             response.last_heard = now
             effects.append(Output(response, event))
-        elif action is Action.KEEP:
+        elif action is _KEEP:
             self._keep(response, event, now, effects)
         elif action is None:
             self._violation(response, _I.RECV_OUTPUT, effects)
@@ -270,7 +276,7 @@ class Responses:
     def audio(self, event: ResponseOutputAudioDelta, now: float, effects: Effects) -> None:
         """As `output`, and counted for truncation."""
         response = self._by_id.get(event.response_id or UNSET)
-        if response is not None and self._on_output.get(response.state) is Action.DELIVER:
+        if response is not None and self._on_output.get(response.state) is _DELIVER:
             response.last_heard = now
             self._count_audio(response, event)
             effects.append(Output(response, event))
@@ -310,7 +316,9 @@ class Responses:
             outcome=outcome_of(resource),
             resource=resource,
         ):
-            self._answered_cancel(response, resource)
+            if cancelled_by_client(resource):
+                # P-16: a cancel that was carried out gets no other answer.
+                self._await_no_answer(response)
             self.pump(now, effects)
 
     def create_refused(
@@ -321,7 +329,7 @@ class Responses:
         patient = response.on_busy in (OnBusy.QUEUE, OnBusy.REPLACE)
         if busy and patient and response.attempts < self._options.busy_retries:
             response.attempts += 1
-            response.not_before = now + self._pause(response, error)
+            response.not_before = now + self._admission.pause(response, error, self._by_id)
             self._fire(
                 response,
                 _I.CREATE_BUSY,
@@ -373,6 +381,8 @@ class Responses:
                 return
         fired, cause, outcome = _ON_DEADLINE[response.state]
         self._fire(response, fired, effects, now, cause=cause, outcome=outcome)
+        if fired is _I.SETTLE_TIMEOUT:
+            self._await_no_answer(response)
         self.pump(now, effects)
 
     def lose(self, now: float, effects: Effects) -> None:
@@ -398,6 +408,8 @@ class Responses:
 
     def pump(self, now: float, effects: Effects) -> None:
         """Send what may be sent now."""
+        if self._retry is None and not self._admission.has_waiting:
+            return
         while (response := self._admission.next_ready(now)) is not None:
             self._fire(response, _I.SEND_CREATE, effects, now)
         self._deadlines.discard(self._retry)
@@ -439,21 +451,20 @@ class Responses:
         actions, state = row
         before, response.state = response.state, state
         for action in actions:
-            match action:
-                case Action.SEND_CREATE:
-                    self._send_create(response, effects)
-                case Action.OPEN:
-                    self._open(response, now, effects)
-                case Action.SEND_CANCEL:
-                    self._send_cancel(response, now, effects)
-                case Action.END:
-                    response.cause = cause
-                    if resource is not None:
-                        # After OPEN, so that there is a reader.
-                        calls_at_done(response, resource, effects)
-                    effects.append(Ended(response))
-                case _:  # SETTLE. Rows that take output are looked up in `output`.
-                    self._settle(response, outcome, effects)
+            if action is _END:
+                response.cause = cause
+                if resource is not None:
+                    # After OPEN, so that there is a reader.
+                    calls_at_done(response, resource, effects)
+                effects.append(Ended(response))
+            elif action is _SEND_CANCEL:
+                self._send_cancel(response, effects)
+            elif action is _OPEN:
+                self._open(response, now, effects)
+            elif action is _SEND_CREATE:
+                self._send_create(response, effects)
+            else:  # SETTLE. Rows that take output are looked up in `output`.
+                self._settle(response, outcome, effects)
         if state is not before:
             self._moved(response, now)
         return True
@@ -480,16 +491,13 @@ class Responses:
             elif isinstance(event, ResponseOutputItemDone):
                 note_call(response, event.item, effects)
 
-    def _send_cancel(self, response: Response, now: float, effects: Effects) -> None:
+    def _send_cancel(self, response: Response, effects: Effects) -> None:
         # By id, always (I4, P-1). The bare cancel remains for a server that created the response
         # without naming it (P-311): no id can ever be known there, and it runs one at a time.
         if response.cancel_event_id is not None:
             return
         response.cancel_event_id = self.next_event_id()
-        request = Request(response.cancel_event_id, RequestKind.RESPONSE_CANCEL, response=response)
-        # Long enough to recognise the error of a cancel that came too late.
-        request.deadline = self._deadlines.add(now + self._options.settle_timeout, request)
-        self._requests.add(request)
+        self._requests.add(Request(response.cancel_event_id, _RESPONSE_CANCEL, response=response))
         effects.append(
             Send(
                 ResponseCancel(event_id=response.cancel_event_id, response_id=response.id or UNSET)
@@ -518,6 +526,10 @@ class Responses:
         self._finished.pop(response.number, None)
         if response.state in _OVER:
             self._requests.remove(self._requests.get(response.create_event_id))
+            cancel = self._requests.get(response.cancel_event_id)
+            if cancel is not None:
+                # Long enough to recognise the error of a cancel that came too late.
+                cancel.deadline = self._deadlines.add(now + self._options.settle_timeout, cancel)
             response.params = None
             response.held_calls = []
             self._finished[response.number] = response
@@ -525,20 +537,11 @@ class Responses:
                 self._forget(self._finished.pop(next(iter(self._finished))))
 
     def _deadline_of(self, response: Response, now: float) -> float | None:
-        options = self._options
-        match response.state:
-            case _S.QUEUED:
-                return response.expires
-            case _S.REQUESTED:
-                return (
-                    now + options.create_timeout if response.expires is None else response.expires
-                )
-            case _S.ACTIVE:
-                return now + options.stall_timeout
-            case _S.CANCEL_DEFERRED | _S.CANCELLING | _S.REVOKING:
-                return now + options.settle_timeout
-            case _:
-                return None
+        state = response.state
+        if response.expires is not None and state in _WANTED:
+            return response.expires
+        within = self._timeouts.get(state)
+        return None if within is None else now + within
 
     def _violation(
         self,
@@ -665,28 +668,9 @@ class Responses:
 
     # --- errors ---------------------------------------------------------------------------------
 
-    def _pause(self, response: Response, error: ErrorInfo) -> float:
-        """How long to wait before trying again where nothing else will say when."""
-        if response.lane is not Lane.DEFAULT:
-            # Refused by a server with one slot in all (P-306), for whichever lane it serves now.
-            return self._backoff(response)
-        others = [one for one in self._admission.occupants(Lane.DEFAULT) if one is not response]
-        if others:
-            return 0.0
-        # P-50: the blocker that the message names may be over already by the time it is read.
-        # The text is a hint for the pause, no more; nothing but the pause depends on it.
-        blocker = re.search(r"resp_\w+", error.message or "")
-        known = self._by_id.get(blocker.group()) if blocker else None
-        if response.attempts == 1 and known is not None and known.state is _S.CLOSED:
-            return 0.0
-        return self._backoff(response)
-
-    def _backoff(self, response: Response) -> float:
-        return min(2.0, self._options.busy_backoff * 2.0**response.attempts)
-
-    def _answered_cancel(self, response: Response, resource: ResponseResource) -> None:
-        """A cancel that was carried out gets no other answer (P-16), so none is awaited."""
+    def _await_no_answer(self, response: Response) -> None:
+        """Nothing more is expected of the response's cancel."""
         request = self._requests.get(response.cancel_event_id)
-        if request is not None and cancelled_by_client(resource):
+        if request is not None:
             self._deadlines.discard(request.deadline)
             self._requests.remove(request)
