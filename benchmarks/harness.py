@@ -6,6 +6,7 @@ import os
 import platform
 import random
 import shutil
+import ssl
 import statistics
 import subprocess
 import sys
@@ -41,9 +42,12 @@ def _floor() -> str:
 
 
 def _certificate() -> Path:
-    """Make a certificate for localhost, and the authority that clients are told to trust."""
+    """Make a certificate for localhost, and the trust store that clients are told to use.
+
+    It holds what this machine trusts besides: how often a client reads it shows in its memory.
+    """
     folder = environments.CACHE / "tls"
-    if not (folder / "ca.pem").exists():
+    if not (folder / "trusted.pem").exists():
         folder.mkdir(parents=True, exist_ok=True)
         code = (
             "import sys, trustme; ca = trustme.CA(); c = ca.issue_cert('localhost'); "
@@ -51,6 +55,9 @@ def _certificate() -> Path:
             "ca.cert_pem.write_to_path(sys.argv[1] + '/ca.pem')"
         )
         subprocess.run([str(environments.python("bare")), "-c", code, str(folder)], check=True)
+        system = ssl.get_default_verify_paths().cafile
+        others = Path(system).read_text() if system else ""
+        (folder / "trusted.pem").write_text((folder / "ca.pem").read_text() + others)
     return folder
 
 
@@ -66,7 +73,7 @@ def _run(scenario: Scenario, row: Row, *, quick: bool, verify: bool = False) -> 
     if plan.get("tls"):
         folder = _certificate()
         plan["tls"] = str(folder / "server.pem")
-        env["SSL_CERT_FILE"] = str(folder / "ca.pem")
+        env["SSL_CERT_FILE"] = str(folder / "trusted.pem")
     log = environments.CACHE / f"{scenario.key}.{row.key}.log"
     best: dict[str, Any] = {}
     for _ in range(1 if verify or quick else _TRIES):

@@ -33,6 +33,13 @@ _ALL = [
     *_both_loops("websockets", "websockets + msgspec + pybase64", "bare", "bare_websockets"),
     Row("aiohttp-stdlib", "aiohttp + json + base64", "bare", "bare_aiohttp", {"codec": "stdlib"}),
     *_both_loops("antiphon", "**antiphon**", "bare", "antiphon_session"),
+    Row(
+        "antiphon-batched",
+        "**antiphon**, 100 ms pieces",
+        "bare",
+        "antiphon_session",
+        {"batch_audio_ms": 100},
+    ),
     *_both_loops(
         "antiphon-livekit",
         "**antiphon in LiveKit**",
@@ -57,7 +64,9 @@ _ALL = [
 ]
 ROWS = {row.key: row for row in _ALL}
 
-_PLAIN = [row.key for row in _ALL if not row.key.endswith("+uvloop")]
+_BATCHED = "antiphon-batched"  # differs in what it sends, and in nothing else
+_EVERY = [row.key for row in _ALL if row.key != _BATCHED]
+_PLAIN = [key for key in _EVERY if not key.endswith("+uvloop")]
 _OURS = ["antiphon", "antiphon+uvloop", "antiphon-livekit", "antiphon-livekit+uvloop"]
 _CLIENTS = [key for key in _PLAIN if key != "floor"]
 _WHOLE = [  # clients that keep responses apart, or ought to
@@ -114,21 +123,21 @@ _SCENARIOS = [
     Scenario(
         "flood",
         "a flood on one connection",
-        list(ROWS),
+        _EVERY,
         _downlink("flood", responses=600),
         {"responses": 100},
     ),
     Scenario(
         "paced",
         "20,000 events/s over 100 sessions",
-        list(ROWS),
+        _EVERY,
         _downlink("paced", responses=13, sessions=100, rate=20000, timed=True),
         {"responses": 3},
     ),
     Scenario(
         "saturated",
         "100 sessions, each event by itself, as fast as the client takes them",
-        list(ROWS),
+        _EVERY,
         _downlink("saturated", responses=13, sessions=100),
         {"responses": 3},
     ),
@@ -172,7 +181,7 @@ _SCENARIOS = [
     Scenario(
         "uplink",
         "20 ms pieces of microphone audio, 50 sessions in real time",
-        _CLIENTS,
+        [*_CLIENTS, _BATCHED],
         {"scenario": "uplink", "sessions": 50, "chunks": 200, **_IDLE},
         {"chunks": 50},
     ),

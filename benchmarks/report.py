@@ -244,6 +244,8 @@ def _goals(book: _Book) -> str:
     size = book.value("import", ours, "rss_end_kib")
     most("process after the import", size / 1024 if size is not None else None, 30, "MB")
     most("uplink, to the bare library", book.ratio("uplink", ours, "picows", "ms_per_s"), 1.2)
+    batched = book.ratio("uplink", "antiphon-batched", livekit, "ms_per_s")
+    most("uplink in 100 ms pieces, to livekit-plugins-openai", batched, 1)
     return _table(["antiphon on asyncio", "measured", "goal", "reached"], rows)
 
 

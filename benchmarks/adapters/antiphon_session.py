@@ -1,6 +1,8 @@
 """antiphon as a user runs it: a session, a handle per response, `async for` over its audio."""
 
 import asyncio
+import json
+import sys
 from typing import Any
 
 import common
@@ -28,7 +30,8 @@ async def _read(handle: Any, sink: common.Sink) -> None:
 
 
 async def connect(url: str, sink: common.Sink) -> Any:
-    session = await antiphon.connect(url=url)
+    batch_ms = json.loads(sys.argv[1]).get("batch_audio_ms", 0)
+    session = await antiphon.connect(url=url, batch_audio_ms=batch_ms)
     updated = asyncio.Event()
     remove = session.on("session.updated", lambda _: updated.set())
     session.update({"instructions": "Count."})
