@@ -81,7 +81,7 @@ def test_it_leaves_a_wav_of_each_response_and_nothing_in_it_of_another(
 
 def test_where_the_bare_cancel_may_hit_it_is_told_and_is_no_failure(tmp_path: Path) -> None:
     status, out, _ = played(tmp_path, "--profile", "openai")
-    assert status == 0
+    assert status == 0, out
     assert re.search(r"-   the bare cancel was sent +\(over after it: reply\)", out)
     assert "2 sent and received for 2 in flight" in out
 
@@ -141,7 +141,7 @@ DEMO = (*COMMAND, "demo", "--fast")
 
 def test_in_a_terminal_it_draws_every_response_and_reports(tmp_path: Path) -> None:
     status, drawn = in_terminal(*DEMO, "--out", str(tmp_path))
-    assert status == 0
+    assert status == 0, drawn
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn)
     assert "\x1b[" in drawn
     for row in (r"reply +default +active", r"interpreter +out of band +active"):
@@ -169,7 +169,7 @@ def test_without_rich_it_says_how_to_get_it_and_goes_on(tmp_path: Path) -> None:
     )
     command = (COMMAND[0], "-c", code, "demo", "--fast", "--out", str(tmp_path))
     status, drawn = in_terminal(*command)
-    assert status == 0
+    assert status == 0, drawn
     assert "pip install 'antiphon[cli]'" in drawn
     assert "What held" in drawn
 

@@ -30,7 +30,7 @@ from antiphon.emulator import (
 )
 from antiphon.wire.server_events import ServerEvent
 
-__all__ = ["CARRIERS", "MODELS", "SENTENCES", "Ear", "Sentence", "Stage", "sentence"]
+__all__ = ["CARRIERS", "CUE", "LONG", "MODELS", "SENTENCES", "Ear", "Sentence", "Stage", "sentence"]
 
 T = TypeVar("T")
 Play = Callable[["Stage"], Awaitable[None]]
@@ -39,7 +39,10 @@ CARRIERS = ("memory", "socket")
 MODELS = ("many", "single")
 # Real seconds that no play comes near; in memory they are virtual.
 PATIENCE_S = 20.0
-LONG = say("A long story about a fox, a hen and a river that had no bridge.", ms=15_000).always()
+LONG = say("A long story about a fox, a hen and a river that had no bridge.", ms=60_000).always()
+# What a server does when the play says so, over a socket as in memory: an event of this type comes
+# only in answer to the client, so what is held back for it comes neither sooner nor later.
+CUE = "input_audio_buffer.cleared"
 
 
 @dataclass
@@ -283,6 +286,11 @@ class Stage:
     async def until_told(self, count: int, kind: str) -> None:
         """Wait until the server has received so many events of a type."""
         await self.until(lambda: len(self.received(kind)) >= count)
+
+    def cue(self) -> None:
+        """Let the server send what it holds back for the `CUE`, in order, before what it answers
+        to anything asked from now on."""
+        _ = self.session.clear_audio()
 
     async def soon(self, what: Awaitable[T]) -> T:
         """Await it, but not for ever."""

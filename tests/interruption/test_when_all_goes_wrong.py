@@ -4,7 +4,7 @@ import pytest
 
 import antiphon
 from antiphon.emulator import Faults, Script, call, on, say
-from tests.interruption.stage import Stage, sentence
+from tests.interruption.stage import CUE, Stage, sentence
 
 __all__: list[str] = []
 
@@ -100,6 +100,7 @@ async def test_a_server_that_refuses_every_cancel_is_heard_no_more_and_the_recei
     session = await stage.enter(
         cancel_target="unsupported",
         script=Script([say("On and on.", ms=4000).always()]),
+        faults=Faults(on("response.done").hold(until=CUE)),
         options={"settle_timeout": 0.2},
     )
     ears = stage.listen_all(stage.ask(), stage.ask_aside())
@@ -112,6 +113,7 @@ async def test_a_server_that_refuses_every_cancel_is_heard_no_more_and_the_recei
         done = await stage.settled(receipt)
         assert [one.response_id for one in done.unsettled] == [ear.handle.id for ear in running]
         await stage.until(lambda: not stage.server.active_responses)
+        stage.cue()
         await stage.pause(0.1)
     assert stage.cancelled_ids == [ear.handle.id for ear in running]
 
@@ -163,7 +165,9 @@ async def test_a_tool_call_completed_after_the_cancel_is_not_handed_out(stage: S
     # The call is whole on the server before the cancel gets there.
     session = await stage.enter(
         script=Script([call("lookup", {"city": "Oslo"}).always()]),
-        faults=Faults(on("response.output_item.done").delay(0.3)),
+        faults=Faults(
+            on("response.output_item.done").hold(until=CUE), on("response.done").hold(until=CUE)
+        ),
     )
     handed: list[antiphon.FunctionCall] = []
     session.on("function_call", handed.append)
@@ -171,6 +175,7 @@ async def test_a_tool_call_completed_after_the_cancel_is_not_handed_out(stage: S
     await stage.until_speaking(ear)
     await stage.until(lambda: bool(stage.server.finished_responses))
 
+    stage.cue()
     receipt = session.interrupt()
 
     with stage.nothing_more_from(ear):

@@ -6,7 +6,7 @@ import pytest
 
 import antiphon
 from antiphon.emulator import Faults, Script, answer, call, on, say, speech
-from tests.interruption.stage import LONG, Stage, sentence
+from tests.interruption.stage import CUE, LONG, Stage, sentence
 
 __all__: list[str] = []
 
@@ -39,8 +39,11 @@ async def test_asked_before_created_nothing_surfaces_and_the_cancel_goes_out_whe
 async def test_asked_before_created_by_a_caller_who_has_given_up_waiting(stage: Stage) -> None:
     session = await stage.enter(created_latency_ms=300)
     ear = stage.listen(stage.ask())
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(_created(ear.handle), 0.05)
+    waiting = asyncio.ensure_future(_created(ear.handle))
+    await stage.until_told(1, "response.create")
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert waiting.cancelled() and ear.handle.id is None
 
     receipt = session.interrupt()
 
@@ -212,13 +215,14 @@ async def _cancel_crosses_done(stage: Stage, echo: str) -> None:
     # The server has finished, and its `done` is under way, when the cancel is sent.
     session = await stage.enter(
         script=Script([say("Done.", ms=300).always()]),
-        faults=Faults(on("response.done", nth=1).delay(0.2)),
+        faults=Faults(on("response.done", nth=1).hold(until=CUE)),
         error_event_id_echo=echo,
     )
     ear = stage.listen(stage.ask())
     await stage.until_speaking(ear)
     await stage.until(lambda: bool(stage.server.finished_responses))
 
+    stage.cue()
     receipt = session.interrupt()
 
     done = await stage.settled(receipt)
