@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import harness, report
+from benchmarks import harness, report, session_load
 from benchmarks.plans import ROWS, SCENARIOS
 
 __all__: list[str] = []
@@ -33,4 +33,6 @@ else:
         scenarios = _choice(asked.scenarios, list(SCENARIOS))
         rows = _choice(asked.rows, list(ROWS))
         harness.measure(scenarios, rows, rounds=asked.rounds, quick=asked.quick)
+        if not (asked.scenarios or asked.rows):
+            session_load.measure(quick=asked.quick)
     report.write()

@@ -249,6 +249,28 @@ def _goals(book: _Book) -> str:
     return _table(["antiphon on asyncio", "measured", "goal", "reached"], rows)
 
 
+def _load(book: _Book) -> str:
+    head = ["sessions", "processes", "in flight on each", "held", "completed", "cancelled"]
+    head += ["first audio: p50, p99 (ms)", "interruption to receipt: p50, p99 (ms)"]
+    head += ["misrouted bytes", "bytes after a cancel", "CPU per second of audio (ms)", "MiB"]
+    rows = []
+    for run in book.results["load"]["rows"]:
+        latencies = [
+            ", ".join(f"{ms:.0f}" for ms in run[name]) if run[name] else _NONE
+            for name in ("first_audio_ms", "interrupted_ms")
+        ]
+        counts = ("sessions", "processes", "responses", "held", "completed", "cancelled")
+        wrong = ("misrouted_bytes", "late_bytes")
+        cost = [_figure(run["cpu_ms_per_audio_s"]), _figure(run["peak_rss_mib"], "{:.0f}")]
+        rows.append(
+            [str(run[name]) for name in counts]
+            + latencies
+            + [str(run[name]) for name in wrong]
+            + cost
+        )
+    return _table(head, rows)
+
+
 def _versions(book: _Book) -> str:
     found = book.results.get("versions", {})
     lines = []
@@ -306,6 +328,14 @@ interruption, with deltas arriving as fast as they are taken.""",
 ]
 
 
+_LOAD = """## A worker full of sessions
+
+`antiphon load`: whole sessions against an emulator on the same two cores, speaking at its own
+pace, a quarter of the rounds interrupted. First audio is from the call of `create_response`, and
+the emulator takes its share of it; beyond some 250 sessions it is the emulator's core that is full.
+The CPU time is that of all client processes."""
+
+
 def write() -> None:
     """Write docs/performance.md and docs/performance.svg."""
     book = _Book(json.loads(RESULTS.read_text()))
@@ -332,6 +362,8 @@ def write() -> None:
     for needed, head, part in _PARTS:
         if any(key in book.scenarios for key in needed):
             text += [head, part(book)]
+    if "load" in book.results:
+        text += [_LOAD, _load(book)]
     changes = HERE / "changes.md"
     if changes.exists():
         text.append(changes.read_text().strip())
