@@ -12,6 +12,7 @@ from tests.helpers.builders import (
     created,
     done,
     error,
+    malformed,
     message,
 )
 from tests.helpers.playbook import Ask, C, Is, Oops, Playbook, S, Wait, check
@@ -476,3 +477,52 @@ def test_audio_that_announces_its_response_counts_as_delivered() -> None:
         ]
     )
     assert play.connection._playback.delivered_ms("item_resp_v") == 200
+
+
+def test_done_that_cannot_be_read_ends_its_response() -> None:
+    # It was over only when nothing had come of it for the stall timeout.
+    for cancelled in (False, True):
+        play = Playbook(Connection("t"))
+        play.check(
+            [
+                Ask("create", "a"),
+                C("response.create", "a"),
+                Ask("create", "b"),
+                S("response.created", "a"),
+                Is("a", "opened"),
+            ]
+        )
+        if cancelled:
+            play.check(
+                [Ask("cancel", "a"), Is("a", "ended", "cancelled"), C("response.cancel", "a")]
+            )
+        response_id = play.connection.unsettled[0].id
+        play.check(
+            [
+                S(malformed("response.done", response_id)),
+                Oops("malformed", "a"),
+                *([] if cancelled else [Is("a", "ended", "finished")]),
+                Is("a", "settled", "unknown (unreadable)"),
+                *([Is("interruption", "over")] if cancelled else []),
+                C("response.create", "b"),
+            ]
+        )
+
+
+def test_done_that_cannot_be_read_and_means_nobody_changes_nothing() -> None:
+    play = Playbook(Connection("t"))
+    play.check(
+        [
+            Ask("create", "a"),
+            C("response.create", "a"),
+            S(malformed("response.done", "resp_stranger")),
+            Oops("malformed", "stranger"),
+            S("response.created", "a"),
+            Is("a", "opened"),
+            S("response.done", "a"),
+            Is("a", "ended", "finished"),
+            Is("a", "settled", "completed"),
+            S(malformed("response.done", "resp_a")),
+            Oops("malformed", "a"),
+        ]
+    )

@@ -285,7 +285,7 @@ class Outcome(msgspec.Struct, frozen=True):
         kind: the one word to branch on.
         reason: the server's reason (``turn_detected``, ``client_cancelled``,
             ``max_output_tokens``, ``content_filter``, …) or ours (``never_sent``,
-            ``never_created``, ``unanswered``, ``not_active``, ``stalled``, …).
+            ``never_created``, ``unanswered``, ``unreadable``, ``not_active``, ``stalled``, …).
         error: the server's error, for ``failed`` and ``rejected``.
     """
 

@@ -68,6 +68,8 @@ OutputEvent = Any
 _S, _I = ResponseState, ResponseInput
 # A response in one of these is wanted, so output that was cancelled already cannot be its.
 _WANTED = frozenset({_S.QUEUED, _S.REQUESTED})
+# The server has named a response in one of these, and not yet said that it is over.
+_NAMED = frozenset({_S.ACTIVE, _S.CANCELLING, _S.REVOKING})
 _OVER = frozenset({_S.CLOSED, _S.ABANDONED})
 _UNSETTLED = Outcome(OutcomeKind.UNSETTLED)
 _NEVER_SENT = Outcome(OutcomeKind.CANCELLED, "never_sent")
@@ -319,6 +321,14 @@ class Responses:
             if cancelled_by_client(resource):
                 # P-16: a cancel that was carried out gets no other answer.
                 self._await_no_answer(response)
+            self.pump(now, effects)
+
+    def done_unreadable(self, response_id: str, now: float, effects: Effects) -> None:
+        """A `response.done` that is no event, but says of whom: over, and nobody can say how."""
+        response = self._by_id.get(response_id)
+        if response is not None and response.state in _NAMED:
+            outcome = Outcome(OutcomeKind.UNKNOWN, "unreadable")
+            self._fire(response, _I.RECV_DONE, effects, now, cause=Cause.FINISHED, outcome=outcome)
             self.pump(now, effects)
 
     def create_refused(
