@@ -113,7 +113,7 @@ class Shell:
         # A response stands for its create, which the core keeps until its turn comes.
         self._held: list[ClientEvent | UnknownEvent | Response] = []
         # Frames that leave together, once the effects at hand are carried out.
-        self._outbox: list[bytes] = []
+        self._unwritten: list[bytes] = []
         # Audio held for a server that has not answered yet; None once one has. Later losses drop
         # the audio: it would be stale by the time there is a server again.
         self._held_audio: int | None = 0
@@ -383,14 +383,14 @@ class Shell:
         for effect in effects:
             kind = effect.__class__
             try:
-                if self._outbox and kind is not Send:
+                if self._unwritten and kind is not Send:
                     self._flush()
                 do[kind](effect)
             except Exception:
                 # What follows must happen all the same, or somebody would wait for ever.
                 logger.exception("an effect could not be carried out")
                 self.counters["internal_errors"] += 1
-        if self._outbox:
+        if self._unwritten:
             self._flush()
 
     def _arm(self) -> None:
@@ -421,9 +421,9 @@ class Shell:
 
     def _flush(self) -> None:
         """Send what the effects at hand put on the wire, in one packet if it can be."""
-        outbox, self._outbox = self._outbox, []
+        frames, self._unwritten = self._unwritten, []
         if self._link is not None and self._link.transport is not None:
-            self._link.transport.send_text(*outbox)
+            self._link.transport.send_text(*frames)
 
     def _queue_audio(self, audio: bytes) -> None:
         if self._batch is not None:
@@ -477,7 +477,7 @@ class Shell:
             self._held.append(event)
             return
         frame = self._codec.encode(event)
-        self._outbox.append(frame)
+        self._unwritten.append(frame)
         if self._listeners:
             self._emit_sent(event, frame)
 
