@@ -15,7 +15,7 @@ DEV_READY  := $(VENV)/.antiphon-dev
 # An environment of its own, since two versions of one package do not go together.
 OLDEST := .venv-livekit-oldest
 
-CHECKED := src tests docs tools $(wildcard examples)
+CHECKED := src tests docs tools $(wildcard examples benchmarks/*.py)
 
 # Options of `antiphon demo`: make demo DEMO=--plain
 DEMO ?=

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -139,7 +139,7 @@ class _Server:
 # The client's process
 
 
-class _Session(picows.WSListener):  # type: ignore[misc]
+class _Session(picows.WSListener):
     """One client: counts, and keeps the audio if it is one of those to be checked."""
 
     def __init__(self, keeps: bool) -> None:
@@ -207,10 +207,9 @@ async def _connect(url: str, count: int) -> list[_Session]:
 
     async def one(number: int) -> _Session:
         async with gate:
-            _, session = await picows.ws_connect(
-                lambda: _Session(number % SAMPLE_EVERY == 0), url, max_frame_size=1 << 24
-            )
-            return session  # type: ignore[no-any-return]
+            session = _Session(number % SAMPLE_EVERY == 0)
+            await picows.ws_connect(lambda: session, url, max_frame_size=1 << 24)
+            return session
 
     return await asyncio.gather(*(one(number) for number in range(count)))
 
@@ -291,7 +290,7 @@ async def _measure(count: int, seconds: float, turns: str, slow_reader: bool, co
 
 
 def _table(results: list[Result]) -> str:
-    columns = {
+    columns: dict[str, Callable[[Any], str]] = {
         "sessions": lambda one: str(one.sessions),
         "turn detection": lambda one: one.turns,
         "slow reader": lambda one: "one" if one.slow_reader else "none",

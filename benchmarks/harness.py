@@ -108,6 +108,7 @@ def _digest(plan: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
     elif plan["scenario"] == "interrupt":
         figures |= _interruptions(results["called_ns"], server["cancels"], plan["in_flight"])
         figures["late_deltas"] = results["after_stop"] / len(results["called_ns"])
+        figures |= results["stages"]
     elif plan["scenario"] == "uplink":
         seconds = plan["sessions"] * plan["chunks"] * 0.02
         figures["ms_per_s"] = results["cpu_s"] * 1000 / seconds

@@ -40,6 +40,7 @@ _ALL = [
         "antiphon_session",
         {"batch_audio_ms": 100},
     ),
+    Row("antiphon-parts", "**antiphon**, its transport alone", "bare", "antiphon_parts"),
     *_both_loops(
         "antiphon-livekit",
         "**antiphon in LiveKit**",
@@ -65,9 +66,9 @@ _ALL = [
 ROWS = {row.key: row for row in _ALL}
 
 _BATCHED = "antiphon-batched"  # differs in what it sends, and in nothing else
-_EVERY = [row.key for row in _ALL if row.key != _BATCHED]
+_PARTS = "antiphon-parts"  # shows where the time goes
+_EVERY = [row.key for row in _ALL if row.key not in (_BATCHED, _PARTS)]
 _PLAIN = [key for key in _EVERY if not key.endswith("+uvloop")]
-_OURS = ["antiphon", "antiphon+uvloop", "antiphon-livekit", "antiphon-livekit+uvloop"]
 _CLIENTS = [key for key in _PLAIN if key != "floor"]
 _WHOLE = [  # clients that keep responses apart, or ought to
     "antiphon",
@@ -149,11 +150,17 @@ _SCENARIOS = [
         {"responses": 2},
     ),
     *_interleaved(),
-    Scenario("interrupt", "interruption, idle", _CLIENTS + _OURS[1:2], _INTERRUPT, _FEW),
+    Scenario(
+        "interrupt",
+        "interruption, idle",
+        [*_CLIENTS, "picows+uvloop", "antiphon+uvloop", _PARTS],
+        _INTERRUPT,
+        _FEW,
+    ),
     Scenario(
         "interrupt-loaded",
         "interruption, deltas arriving as fast as they are taken",
-        _CLIENTS + _OURS[1:2],
+        [*_CLIENTS, "picows+uvloop", "antiphon+uvloop", _PARTS],
         {**_INTERRUPT, "loaded": True},
         _FEW,
     ),
@@ -181,7 +188,7 @@ _SCENARIOS = [
     Scenario(
         "uplink",
         "20 ms pieces of microphone audio, 50 sessions in real time",
-        [*_CLIENTS, _BATCHED],
+        [*_CLIENTS, _BATCHED, _PARTS],
         {"scenario": "uplink", "sessions": 50, "chunks": 200, **_IDLE},
         {"chunks": 50},
     ),

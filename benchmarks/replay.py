@@ -72,7 +72,12 @@ def _events(deltas: int) -> list[tuple[dict[str, object], int]]:
         },
         "output_token_details": {"text_tokens": 30, "audio_tokens": 91},
     }
-    started = {"status": "in_progress", "status_details": None, "output": [], "usage": None}
+    started: dict[str, object] = {
+        "status": "in_progress",
+        "status_details": None,
+        "output": [],
+        "usage": None,
+    }
     ended = {"status": "completed", "status_details": None, "output": [done_item], "usage": usage}
     opening: list[tuple[str, dict[str, object]]] = [
         ("response.created", {"response": {**whole, **started}}),

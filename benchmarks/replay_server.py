@@ -30,7 +30,8 @@ _QUIET_NS = 20_000_000  # an interruption is over this long after its last cance
 
 def _event(kind: str, **fields: object) -> bytes:
     event = {"type": kind, "event_id": "event_bench", **fields}
-    return text_frame(json.dumps(event, separators=(",", ":")).encode())
+    frame: bytes = text_frame(json.dumps(event, separators=(",", ":")).encode())
+    return frame
 
 
 class Connection:
@@ -224,6 +225,9 @@ class Server:
 
     # -- the loop --------------------------------------------------------------------------
 
+    def waits_to_send(self) -> bool:
+        return self.running and any(one.backlog for one in self.by_fd.values())
+
     def poll(self, timeout: float) -> None:
         for fd, mask in self.epoll.poll(timeout):
             if fd == self.listener.fileno():
@@ -253,7 +257,7 @@ class Server:
                 self.prepare()
                 begin, waited = time.monotonic(), waited_s()
                 getattr(self, self.mode)()
-                while self.running and any(c.backlog for c in self.by_fd.values()):
+                while self.waits_to_send():
                     self.poll(0.05)
                 say(
                     events=self.events,
@@ -361,7 +365,11 @@ class Server:
             for slot in range(self.in_flight):
                 rid = f"resp_{connection.next_tag + slot:08d}"
                 details = {"type": "cancelled", "reason": "client_cancelled"}
-                response = {"object": "realtime.response", "id": rid, "status": "cancelled"}
+                response: dict[str, object] = {
+                    "object": "realtime.response",
+                    "id": rid,
+                    "status": "cancelled",
+                }
                 response |= {"status_details": details, "output": [], "usage": None}
                 response |= {"conversation_id": "conv_bench", "metadata": None}
                 connection.write(_event("response.done", response=response))

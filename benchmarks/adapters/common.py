@@ -254,7 +254,8 @@ async def _interrupt(
         if stop.is_set():
             break
     await asyncio.sleep(0.1)
-    return {**usage().since(before), "called_ns": called, "after_stop": sink.after_stop}
+    found = {**usage().since(before), "called_ns": called, "after_stop": sink.after_stop}
+    return {**found, "stages": getattr(session, "stages", {})}
 
 
 async def _first(*waits: Awaitable[Any], within_s: float | None = None) -> None:
