@@ -9,6 +9,8 @@ __all__: list[str] = []
 
 pytestmark = pytest.mark.interop("livekit", "livekit_agent")
 
+STORY = "Once upon a time. " * 600
+
 
 async def test_text_turn(client: ClientProcess) -> None:
     script = Script([say("Good morning to you.").when(contains="hello there")])
@@ -49,7 +51,7 @@ async def test_tool_round(client: ClientProcess) -> None:
 
 
 async def test_interruption(client: ClientProcess) -> None:
-    script = Script([say("Once upon a time. " * 60), say("Nothing else.")])
+    script = Script([say(STORY), say("Nothing else.")])
     at_once = Behaviour(cancel_latency_ms=0, straggler_deltas=0)
     async with EmulatorServer(at_once, script) as server:
         seen = await client.play("interruption", server)
@@ -59,7 +61,7 @@ async def test_interruption(client: ClientProcess) -> None:
     assert cancels and all(one == {"type": "response.cancel"} for one in cancels)
     assert list(engine.finished_responses.values()) == ["cancelled", "completed"]
     cut = next(one for one in seen.of("item") if one["interrupted"])
-    assert len(cut["text"]) < len("Once upon a time. " * 60)
+    assert len(cut["text"]) < len(STORY)
     assert seen.of("run event")[-1]["text"] == "Nothing else."
 
 
@@ -69,8 +71,8 @@ async def test_a_reply_right_after_an_interruption_is_refused(client: ClientProc
     The server takes a moment to end a cancelled response (P-45). Until then the lane is taken, and
     the reply that the application asks for meanwhile is refused and lost.
     """
-    script = Script([say("Once upon a time. " * 60), say("Nothing else.")])
-    async with EmulatorServer(Behaviour(cancel_latency_ms=300), script) as server:
+    script = Script([say(STORY), say("Nothing else.")])
+    async with EmulatorServer(Behaviour(cancel_latency_ms=3000), script) as server:
         seen = await client.play("interruption", server)
         (engine,) = server.sessions
     assert seen.one("reply failed")["code"] == "conversation_already_has_active_response"

@@ -96,12 +96,12 @@ async def test_two_in_flight_end_up_in_one_stream(client: ClientProcess) -> None
 
 async def test_interrupt_does_not_reach_an_out_of_band_response(client: ClientProcess) -> None:
     """Expected failure of LiveKit 1.8.9: its cancel names no response (P-2)."""
-    async with EmulatorServer(script=Script([say("An aside.", ms=2_000)])) as server:
+    async with EmulatorServer(script=Script([say("An aside.", ms=5_000)])) as server:
         seen = await client.play("bare_cancel", server)
     (engine,) = server.sessions
     assert engine.received_of("response.cancel") == [{"type": "response.cancel"}]
     assert seen.one("done")["status"] == "completed"
-    heard_whole(seen.audio(), seen.one("done")["response"], 2_000)
+    heard_whole(seen.audio(), seen.one("done")["response"], 5_000)
 
 
 async def test_reconnect_replays_the_conversation(client: ClientProcess) -> None:

@@ -106,7 +106,7 @@ async def test_two_in_flight_are_made_one_after_the_other(client: ClientProcess)
 
 async def test_forced_cancel_does_not_reach_an_out_of_band_response(client: ClientProcess) -> None:
     """Expected failure of 0.24: the cancel names no response (P-2), the truncate no known item."""
-    async with EmulatorServer(script=Script([say("An aside.", ms=2_000)])) as server:
+    async with EmulatorServer(script=Script([say("An aside.", ms=5_000)])) as server:
         seen = await client.play("forced_cancel_out_of_band", server)
     (engine,) = server.sessions
     assert engine.received_of("response.cancel") == [{"type": "response.cancel"}]

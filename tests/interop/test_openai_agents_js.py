@@ -93,7 +93,7 @@ async def test_two_in_flight_are_made_one_after_the_other(client: ClientProcess)
 
 async def test_interrupt_does_not_reach_an_out_of_band_response(client: ClientProcess) -> None:
     """Expected failure of 0.20: the cancel names no response (P-2), and the truncate no item."""
-    async with EmulatorServer(script=Script([say("An aside.", ms=2_000)])) as server:
+    async with EmulatorServer(script=Script([say("An aside.", ms=5_000)])) as server:
         seen = await client.play("bare_cancel", server)
     assert seen.one("done")["status"] == "completed"
     cancel, truncate = (one["what"] for one in seen.of("error"))

@@ -94,7 +94,7 @@ async def test_two_in_flight_are_told_apart_by_their_user(client: ClientProcess)
 
 
 async def test_bare_cancel_does_not_reach_an_out_of_band_response(client: ClientProcess) -> None:
-    script = Script([say("An aside.", ms=2_000)])
+    script = Script([say("An aside.", ms=5_000)])
     async with EmulatorServer(script=script) as server:
         seen = await client.play("bare_cancel", server)
     error = seen.one("error")

@@ -110,7 +110,7 @@ async def test_interrupting_an_out_of_band_response_leaves_it_deaf(client: Clien
     The cancel names no response (P-2). The item to truncate is not in the conversation, and any
     unexpected `error` ends the service's receive loop with the socket open.
     """
-    aside = say("An aside.", ms=600).paced(Pace(speed=1))
+    aside = say("An aside.", ms=10_000).paced(Pace(speed=1))
     async with EmulatorServer(script=Script([say("Hi.", ms=200), aside])) as server:
         seen = await client.play("bare_cancel", server)
         (engine,) = server.sessions

@@ -175,7 +175,8 @@ async def two_in_flight(stage: Stage) -> None:
             name = f" of {generation.response_id}"
             readers.append(asyncio.create_task(read(stage, generation, name=name)))
         await first
-        _, late = await asyncio.wait(readers, timeout=2)
+        await asyncio.wait(readers, return_when=asyncio.FIRST_COMPLETED)
+        _, late = await asyncio.wait(readers, timeout=1)
         for reader in late:
             stage.tell("reader left waiting")
             reader.cancel()

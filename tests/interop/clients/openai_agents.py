@@ -1,6 +1,5 @@
 """openai-agents: `RealtimeRunner` and `RealtimeSession`, with their WebSocket model."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -95,35 +94,38 @@ def raw(kind: str, times: int = 1) -> Callable[[Any], bool]:
     return enough
 
 
-async def settled(session: RealtimeSession, stage: Stage) -> None:
-    """Tell the history as it stands once nothing more comes for a moment."""
-    try:
-        async with asyncio.timeout(0.3):
-            await until(session, stage, lambda event: False)
-    except TimeoutError:
-        pass
+def answered(times: int = 1) -> Callable[[Any], bool]:
+    """So many responses are done, and the history has the words of all that was said."""
+    done = raw("response.done", times)
+    whole = [False]
+
+    def enough(event: Any) -> bool:
+        if event.type == "history_updated":
+            messages = [one for one in map(shown, event.history) if "words" in one]
+            answer = bool(messages) and messages[-1]["role"] == "assistant"
+            whole[0] = answer and all(one["words"] and all(one["words"]) for one in messages)
+        return done(event) and whole[0]
+
+    return enough
 
 
 async def text_turn(stage: Stage) -> None:
     async with running(stage, TEXT) as session:
         await session.send_message("Hello there.")
-        await until(session, stage, raw("response.done"))
-        await settled(session, stage)
+        await until(session, stage, answered())
 
 
 async def audio_turn(stage: Stage) -> None:
     async with running(stage, HEARS) as session:
         for piece in stage.spoken():
             await session.send_audio(piece)
-        await until(session, stage, raw("response.done"))
-        await settled(session, stage)
+        await until(session, stage, answered())
 
 
 async def tool_round(stage: Stage) -> None:
     async with running(stage, TEXT, tools=[get_weather]) as session:
         await session.send_message("What is the weather in Oslo?")
-        await until(session, stage, raw("response.done", 2))
-        await settled(session, stage)
+        await until(session, stage, answered(2))
 
 
 async def interruption(stage: Stage) -> None:
@@ -187,8 +189,7 @@ async def reconnect(stage: Stage) -> None:
     # There is no way back into that session: its user starts another one.
     async with running(stage, TEXT) as session:
         await session.send_message("Are you back?")
-        await until(session, stage, raw("response.done"))
-        await settled(session, stage)
+        await until(session, stage, answered())
 
 
 if __name__ == "__main__":
