@@ -1,5 +1,6 @@
 """The chat context: what the server is told, and what it tells."""
 
+import asyncio
 import base64
 from typing import Any
 
@@ -255,13 +256,20 @@ async def test_words_of_an_interrupted_message_stay_those_that_were_heard() -> N
         emulated(say("A long story.", ms=60_000), pace=pace, cancel_latency_ms=100) as server,
         open_session("antiphon", server) as it,
     ):
-        event = await it.session.generate_reply()
-        message = await anext(aiter(event.message_stream))
-        await anext(aiter(message.audio_stream))
-        await it.told("remote_item_added")
+        spoke = asyncio.Event()
+
+        def watch(event: dict[str, Any]) -> None:
+            if event["type"] == "response.output_audio.delta":
+                spoke.set()
+
+        it.session.on("openai_server_event_received", watch)
+        await it.session.generate_reply()
+        added = await it.told("remote_item_added")
+        async with asyncio.timeout(5):
+            await spoke.wait()
         it.session.interrupt()
         it.session.truncate(
-            message_id=message.message_id,
+            message_id=added.item.id,
             modalities=["audio", "text"],
             audio_end_ms=50,
             audio_transcript="A",

@@ -17,6 +17,8 @@ from tests.livekit.harness import both, emulated, open_session, until
 __all__: list[str] = []
 
 SLOW = Pace(first_output_ms=5, audio_ms_per_delta=50, speed=10)
+# The stock plugin is known to leave these waiting; ours has time, on a slow machine too.
+PATIENCE_S = {"antiphon": 10.0, "stock": 1.5}
 SIDE: dict[str, Any] = {"conversation": "none", "output_modalities": ["audio"]}
 
 
@@ -28,17 +30,17 @@ def ask_raw(session: Any, number: int) -> None:
 
 @both("Several responses in flight")
 async def test_interleaved_responses_keep_their_output(plugin: str) -> None:
-    steps = [say(f"This is story {number}.", ms=1000) for number in range(4)]
+    steps = [say(f"This is story {number}.", ms=4000) for number in range(4)]
     async with emulated(*steps, pace=SLOW) as server, open_session(plugin, server) as it:
         await it.session.generate_reply()
         for number in range(3):
             ask_raw(it.session, number)
         await until(lambda: len(it.reads) == 4)
         for number, read in enumerate(it.reads):
-            await read.whole(within=2)
+            await read.whole(within=PATIENCE_S[plugin])
             assert read.text == f"This is story {number}."
             spans = speech.spans(read.messages[0].pcm)
-            assert spans == [speech.Span(speech.tag_of(read.id), 0, 1000)]
+            assert spans == [speech.Span(speech.tag_of(read.id), 0, 4000)]
         await it.told("metrics_collected", 4)
         assert {one.request_id for one in it.all("metrics_collected")} == {
             read.id for read in it.reads
@@ -57,7 +59,7 @@ async def test_interruption_stops_each_by_its_id(plugin: str) -> None:
         await until(lambda: len(it.reads) == 3)
         it.session.interrupt()
         for read in it.reads:
-            await read.whole(within=1)
+            await read.whole(within=PATIENCE_S[plugin])
         await until(lambda: len(it.engine.finished_responses) == 3)
         cancels = it.engine.received_of("response.cancel")
         assert sorted(one["response_id"] for one in cancels) == sorted(read.id for read in it.reads)
@@ -77,7 +79,7 @@ async def test_two_side_responses_are_stopped(plugin: str, scope: str) -> None:
         ask_raw(it.session, 1)
         await until(lambda: len(it.reads) == 2)
         it.session.interrupt()
-        await until(lambda: len(it.engine.finished_responses) == 2, within=1.5)
+        await until(lambda: len(it.engine.finished_responses) == 2, within=PATIENCE_S[plugin])
         assert set(it.engine.finished_responses.values()) == {"cancelled"}
 
 
@@ -85,7 +87,7 @@ async def test_two_side_responses_are_stopped(plugin: str, scope: str) -> None:
 async def test_reply_right_after_an_interruption(plugin: str) -> None:
     """livekit/agents #5642: the lane is still taken when the next reply is asked for."""
     async with (
-        emulated(say("Long.", ms=60_000), say("Next."), pace=SLOW, cancel_latency_ms=100) as server,
+        emulated(say("Long.", ms=60_000), say("Next."), pace=SLOW, cancel_latency_ms=500) as server,
         open_session(plugin, server) as it,
     ):
         await it.session.generate_reply()
@@ -107,7 +109,7 @@ async def test_interruption_before_the_reply_is_created(plugin: str) -> None:
         await it.received("response.create")
         it.session.interrupt()
         with pytest.raises(llm.RealtimeError):
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(5):
                 await waiting
         assert (await it.reply()).text == "Next."
         (cancel,) = it.engine.received_of("response.cancel")
@@ -119,7 +121,7 @@ async def test_interruption_before_the_reply_is_created(plugin: str) -> None:
 async def test_cancelled_future_does_not_stop_another_response(plugin: str) -> None:
     """The stock plugin sends a cancel without an id, which stops what the server is running."""
     async with (
-        emulated(say("Runs on.", ms=2000), say("Never heard."), pace=SLOW) as server,
+        emulated(say("Runs on.", ms=6000), say("Never heard."), pace=SLOW) as server,
         open_session(plugin, server) as it,
     ):
         it.session.send_event({"type": "response.create"})
@@ -129,7 +131,7 @@ async def test_cancelled_future_does_not_stop_another_response(plugin: str) -> N
         waiting.cancel()
         first = it.reads[0]
         await first.whole()
-        assert len(first.messages[0].pcm) == 2000 * 48
+        assert len(first.messages[0].pcm) == 6000 * 48
         await it.settled()
         assert it.engine.finished_responses == {first.id: "completed"}
         assert it.engine.active_responses == []
@@ -159,7 +161,7 @@ async def test_future_cancelled_at_the_moment_of_its_creation(
 async def test_reply_waits_for_the_lane(plugin: str) -> None:
     """livekit/agents #6817: a reply that loses the lane to one of the server's is not lost."""
     async with (
-        emulated(say("First.", ms=500), say("Second."), pace=SLOW) as server,
+        emulated(say("First.", ms=10_000), say("Second."), pace=SLOW) as server,
         open_session(plugin, server) as it,
     ):
         it.session.send_event({"type": "response.create"})
@@ -171,7 +173,7 @@ async def test_reply_waits_for_the_lane(plugin: str) -> None:
 @both("Calls of an interrupted response")
 async def test_a_call_of_an_interrupted_response_is_not_handed_out(plugin: str) -> None:
     async with (
-        emulated(call("pay", {"amount": 100, "note": "x" * 200}), pace=SLOW) as server,
+        emulated(call("pay", {"amount": 100, "note": "x" * 5000}), pace=SLOW) as server,
         open_session(plugin, server) as it,
     ):
         event = await it.session.generate_reply()
@@ -267,7 +269,7 @@ async def test_interruption_of_one_lane() -> None:
 
 async def test_nothing_is_read_after_an_interruption() -> None:
     """I1: what had arrived and was not yet read is not heard either."""
-    async with emulated(say("A long story.", ms=5000), pace=SLOW) as server:
+    async with emulated(say("A long story.", ms=60_000), pace=SLOW) as server:
         session = RealtimeModel(base_url=server.http_url, api_key="x").session()
         event = await session.generate_reply()
         message = await anext(aiter(event.message_stream))
@@ -287,12 +289,16 @@ async def test_single_slot() -> None:
         emulated(*steps, pace=SLOW) as server,
         open_session("antiphon", server, max_in_flight=1) as it,
     ):
+        told: list[str] = []
+        for hook in ("openai_client_event_queued", "openai_server_event_received"):
+            it.session.on(hook, lambda event: told.append(event["type"]))
         event = await it.session.generate_reply()
         side = it.session.create_response(conversation="none")
         await it.settled()
-        assert len(it.engine.received_of("response.create")) == 1
         await it.read_of(event).whole()
         assert await side.text() == "Two."
+        course = ["response.create", "response.created", "response.done"]
+        assert [one for one in told if one in course] == course * 2
 
 
 async def test_eight_at_once() -> None:

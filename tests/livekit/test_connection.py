@@ -51,7 +51,7 @@ async def test_loss_before_the_reply_was_created(plugin: str) -> None:
         await it.received("response.create")
         server.clear()
         with pytest.raises(llm.RealtimeError, match="reconnection"):
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(5):
                 await waiting
 
 
@@ -107,7 +107,7 @@ async def test_a_server_that_is_not_there(plugin: str) -> None:
         await until(lambda: any(not one.recoverable for one in it.all("error")))
         assert [one.recoverable for one in it.all("error")] == [True, True, False]
         with pytest.raises(llm.RealtimeError):
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(5):
                 await waiting
 
 
@@ -165,7 +165,7 @@ async def test_closing_answers_what_waits(plugin: str) -> None:
         await it.received("response.create")
         await it.session.aclose()
         with pytest.raises(llm.RealtimeError):
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(5):
                 await waiting
 
 

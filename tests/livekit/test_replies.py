@@ -220,7 +220,7 @@ async def test_refused_reply_fails_at_once_with_its_code(plugin: str) -> None:
 
     async with emulated() as server, open_session(plugin, server) as it:
         with pytest.raises(llm.RealtimeError) as refused:
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(5):
                 await it.session.generate_reply(tools=[lookup])
         assert refused.value.code == "string_above_max_length"
         assert (await it.told("error")).recoverable
