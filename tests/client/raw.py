@@ -147,9 +147,13 @@ class RawServer:
                 self.ended.set()
             writer.close()
 
+    async def _asked(self) -> None:
+        """Somebody asks for the handshake; it is answered after this."""
+
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = (await reader.readuntil(b"\r\n\r\n")).decode()
         self.requests.append(request)
+        await self._asked()
         if self._silent:
             while await reader.read(1024):
                 pass

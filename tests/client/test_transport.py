@@ -440,6 +440,8 @@ async def test_connect_cancelled_over_a_socket_leaves_no_connection(moment: int)
 
 
 async def test_a_handshake_done_after_connect_was_cancelled_is_closed_at_once() -> None:
+    asked = asyncio.Event()
+    cancelled = asyncio.Event()
     answered = asyncio.Event()
     closed = asyncio.Event()
 
@@ -448,16 +450,18 @@ async def test_a_handshake_done_after_connect_was_cancelled_is_closed_at_once() 
         assert (await ws.read())[0] == CLOSE
         closed.set()
 
-    class Slow(RawServer):
-        async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await asyncio.sleep(0.2)
-            await super()._talk(reader, writer)
+    class Held(RawServer):
+        async def _asked(self) -> None:
+            asked.set()
+            await cancelled.wait()
 
-    async with Slow(play) as server:
+    async with Held(play) as server:
         opening = asyncio.ensure_future(_connect(server.url))
-        await asyncio.sleep(0.05)
+        await soon(asked.wait())
         opening.cancel()
-        await asyncio.wait([opening])
+        await asyncio.wait([opening], timeout=5)
+        assert opening.cancelled()
+        cancelled.set()
         await soon(answered.wait())
         await soon(closed.wait())
 
