@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 _PIECE_MS = 40
 _PATIENCE_S = 20.0
+_ENOUGH_S = 5.0
 _AUDIO = {"type": "audio/pcm", "rate": RATE}
 
 CONFIG: dict[str, Any] = {
@@ -80,8 +81,9 @@ def script(speed: float) -> Script:
     """
 
     def spoken(words: str, pace: float) -> Answer:
-        # Audio comes faster than it plays, as from the real server (P-65).
-        return say(words, ms=40_000).paced(
+        # Audio comes faster than it plays, as from the real server (P-65). There is enough of it
+        # for 20 s and more at any speed: on a slow machine, too, nothing ends by itself.
+        return say(words, ms=round(40_000 * speed)).paced(
             Pace(first_output_ms=120 / speed, speed=pace * speed, text_interval_ms=0)
         )
 
@@ -207,9 +209,17 @@ class Scene:
 
     async def _try_bare_cancel(self) -> None:
         self._announce("A bare cancel, without an id, as most clients send it: what does it stop?")
-        before = {track.label: len(track.heard) for track in self._seen.running}
+        running, errors = self._seen.running, len(self._observer.error_codes)
         self._session.send_raw(ResponseCancel(event_id="bare_cancel"))
+        # First what comes of it, an error or an end; then whoever it missed goes on speaking.
+        await self._hear_until(
+            lambda: any(map(_is_over, running)) or len(self._observer.error_codes) > errors
+        )
+        before = {track.label: len(track.heard) for track in running}
         await self._pause(2.5)
+        await self._hear_until(
+            lambda: all(len(one.heard) > before[one.label] or _is_over(one) for one in running)
+        )
         for track in self._seen.running:
             self._seen.grown[track.label] = len(track.heard) - before[track.label]
         over = [one.label for one in self._seen.running if _is_over(one)]
@@ -266,6 +276,12 @@ class Scene:
             self._session.append_audio(piece + bytes(size - len(piece)))
             due += _PIECE_MS / 1000 / self._speed
             await asyncio.sleep(due - loop.time())
+
+    async def _hear_until(self, condition: Callable[[], bool]) -> None:
+        """Go on listening until it holds, or for long enough to say that it does not."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_ENOUGH_S):
+                await self._observer.until(condition)
 
     async def _pause(self, seconds: float) -> None:
         """Let the scene be watched."""
