@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import antiphon
-from antiphon.emulator import Behaviour, EmulatorServer, Faults, Pace, Script, after, on, say
+from antiphon.emulator import Behaviour, EmulatorServer, Faults, Pace, Script, on, say
 from tests.client.peer import soon
 from tests.client.raw import (
     BINARY,
@@ -208,11 +208,8 @@ async def test_our_close_says_so_and_comes_to_an_end_though_the_peer_reads_nothi
         while session.pending_bytes < 4_000_000:
             session.append_audio(bytes(1_000_000))
         waiting = asyncio.ensure_future(session.drain())
-        loop = asyncio.get_running_loop()
-        before = loop.time()
-        await session.close()
+        await soon(session.close())
         await soon(waiting)
-        assert loop.time() - before < 2.5
         assert transport is not None and transport.pending_bytes() == 0, "the socket is gone"
         stuck.set()
 
@@ -467,7 +464,7 @@ async def test_a_handshake_done_after_connect_was_cancelled_is_closed_at_once() 
 
 
 async def test_a_session_over_a_socket_reconnects_and_closes() -> None:
-    faults = Faults(after(0.3).abort())
+    faults = Faults(on("response.output_audio.delta", nth=3).abort())
     behaviour = Behaviour(pace=Pace(speed=1.0))
     policy = antiphon.ReconnectPolicy(attempts=2, first_delay=0.01)
     script = Script([say("Long.", ms=10_000).always()])

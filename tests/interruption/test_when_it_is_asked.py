@@ -59,7 +59,7 @@ async def test_a_response_that_is_named_after_its_create_timed_out_is_cancelled_
     # First the caller is told that the server did not answer, then even the settle deadline
     # passes; the server names the response all the same.
     await stage.enter(
-        created_latency_ms=500, options={"create_timeout": 0.1, "settle_timeout": 0.1}
+        created_latency_ms=2000, options={"create_timeout": 0.1, "settle_timeout": 0.1}
     )
     ear = stage.listen(stage.ask())
     with pytest.raises(antiphon.RequestTimeout):

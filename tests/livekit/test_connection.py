@@ -201,7 +201,8 @@ async def test_a_session_is_replaced_before_its_time_is_up(plugin: str) -> None:
         await it.session.update_chat_ctx(ctx)
         await it.told("session_reconnected")
         await until(lambda: server.connections == 1)
-        assert len(server.sessions) == 2
+        # On a slow machine, the next one's time may be up, too.
+        assert len(server.sessions) >= 2
         assert (await it.reply()).text == "Yes."
         assert it.engine.item_ids[0] == "m0"
         assert it.all("error") == []
