@@ -42,7 +42,7 @@ def virtual(play: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
     return test
 
 
-async def soon(what: Awaitable[T], within: float = 50.0) -> T:
+async def soon(what: Awaitable[T], within: float = 120.0) -> T:
     """Await it, but not for ever."""
     async with asyncio.timeout(within):
         return await what

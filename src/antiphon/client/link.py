@@ -29,6 +29,20 @@ logger = logging.getLogger("antiphon.session")
 class Link:
     """Decodes the frames of one socket, and hands the session each with its connection."""
 
+    __slots__ = (
+        "_decode",
+        "_last_error",
+        "_lost",
+        "_shell",
+        "_waiting",
+        "closing",
+        "connection",
+        "gone",
+        "opened_at",
+        "ready",
+        "transport",
+    )
+
     def __init__(self, shell: "Shell", connection: Connection) -> None:
         self._shell = shell
         self.connection = connection

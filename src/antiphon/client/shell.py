@@ -133,20 +133,6 @@ class Shell:
         self._resamplers: dict[int, Resampler] = {}
         self.counters: Counter[str] = Counter()
         """How often each kind of report was made, and what was dropped; for monitoring."""
-        self._do: dict[type[Any], Callable[[Any], None]] = {
-            Output: self._do_output,
-            Send: self._do_send,
-            Opened: self._do_opened,
-            Ended: self._do_ended,
-            Settled: self._do_settled,
-            Interrupted: self._do_interrupted,
-            FunctionCallEffect: self._do_function_call,
-            Answered: self._do_answered,
-            Refused: self._do_refused,
-            TurnChanged: self._do_turn_changed,
-            Report: self._do_report,
-            Fatal: self._do_fatal,
-        }
 
     # --- life: one line after the other -----------------------------------------------------------
 
@@ -379,13 +365,12 @@ class Shell:
         self._apply(effects)
 
     def _carry_out(self, effects: Effects) -> None:
-        do = self._do
         for effect in effects:
             kind = effect.__class__
             try:
                 if self._unwritten and kind is not Send:
                     self._flush()
-                do[kind](effect)
+                _CARRY_OUT[kind](self, effect)
             except Exception:
                 # What follows must happen all the same, or somebody would wait for ever.
                 logger.exception("an effect could not be carried out")
@@ -562,6 +547,22 @@ class Shell:
                     logger.exception("a listener failed")
         finally:
             self._calling = False
+
+
+_CARRY_OUT: dict[type[Any], Callable[[Shell, Any], None]] = {
+    Output: Shell._do_output,
+    Send: Shell._do_send,
+    Opened: Shell._do_opened,
+    Ended: Shell._do_ended,
+    Settled: Shell._do_settled,
+    Interrupted: Shell._do_interrupted,
+    FunctionCallEffect: Shell._do_function_call,
+    Answered: Shell._do_answered,
+    Refused: Shell._do_refused,
+    TurnChanged: Shell._do_turn_changed,
+    Report: Shell._do_report,
+    Fatal: Shell._do_fatal,
+}
 
 
 def _is_no_send(effect: Effect) -> bool:

@@ -31,6 +31,14 @@ class Admission:
         busy_backoff: seconds to wait after a first refusal that says nothing of how long.
     """
 
+    __slots__ = (
+        "_busy_backoff",
+        "_max_in_flight",
+        "_occupants",
+        "_waiting",
+        "horizon",
+    )
+
     def __init__(self, max_in_flight: int | None = None, busy_backoff: float = 0.05) -> None:
         self._max_in_flight = max_in_flight
         self._busy_backoff = busy_backoff

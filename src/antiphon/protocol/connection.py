@@ -117,6 +117,23 @@ class Connection:
             runs. What else is asked is sent all the same: the shell holds it, in order.
     """
 
+    __slots__ = (
+        "_accepted",
+        "_deadlines",
+        "_items_made",
+        "_online",
+        "_options",
+        "_playback",
+        "_prefix",
+        "_replayed",
+        "_requests",
+        "_responses",
+        "conversation",
+        "input_audio",
+        "lost",
+        "session",
+    )
+
     def __init__(self, prefix: str, options: Options | None = None, *, online: bool = True) -> None:
         self._options = options or Options()
         self._deadlines = Deadlines()
@@ -128,7 +145,6 @@ class Connection:
         self._online = online
         if not online:
             self._responses.go_offline()
-        self._routes = self._make_routes()
         self._prefix = prefix
         self._items_made = 0
         # What the server accepted of what we asked, and what it says is in force.
@@ -139,38 +155,6 @@ class Connection:
         self.conversation = Conversation()
         self.input_audio = InputAudio()
         self.lost = False
-
-    def _make_routes(self) -> dict[str, Callable[[Any, float, Effects], None]]:
-        """Event type to the method that takes it. A type that is not here concerns nobody."""
-        responses = self._responses
-        routes: dict[str, Callable[[Any, float, Effects], None]] = dict.fromkeys(
-            _OUTPUT_TYPES, responses.output
-        )
-        routes |= {
-            "response.created": responses.created,
-            "response.output_item.added": responses.item_added,
-            "response.output_item.done": responses.item_done,
-            "response.output_audio.delta": responses.audio,
-            "response.done": responses.done,
-            "session.created": self._session,
-            "session.updated": self._session,
-            "conversation.item.added": self._item_added,
-            "conversation.item.created": self._item_added,
-            "conversation.item.done": self._item_done,
-            "conversation.item.retrieved": self._item_retrieved,
-            "conversation.item.truncated": self._item_truncated,
-            "conversation.item.deleted": self._item_deleted,
-            "conversation.item.input_audio_transcription.delta": self._transcription_delta,
-            "conversation.item.input_audio_transcription.completed": self._transcribed,
-            "conversation.item.input_audio_transcription.failed": self._transcription_failed,
-            "input_audio_buffer.committed": self._committed,
-            "input_audio_buffer.cleared": self._cleared,
-            "input_audio_buffer.speech_started": self._speech_started,
-            "input_audio_buffer.speech_stopped": self._speech_stopped,
-            "input_audio_buffer.timeout_triggered": self._timed_out,
-            "error": self._error,
-        }
-        return routes
 
     # --- what a caller asks ---------------------------------------------------------------------
 
@@ -394,7 +378,6 @@ class Connection:
                 effects.append(Refused(request, closed))
         # Nothing that was still on its way, and no deadline, means anything from here on.
         self._deadlines.clear()
-        self._routes.clear()
         return effects
 
     # --- what the server says -------------------------------------------------------------------
@@ -408,9 +391,13 @@ class Connection:
             if event.type == "response.done" and event.response_id:
                 self._responses.done_unreadable(event.response_id, now, effects)
             return effects
-        route = self._routes.get(event.type)
-        if route is not None:
-            route(event, now, effects)
+        if self.lost:
+            return effects
+        about_responses = _ABOUT_RESPONSES.get(event.type)
+        if about_responses is not None:
+            about_responses(self._responses, event, now, effects)
+        elif (route := _OTHERS.get(event.type)) is not None:
+            route(self, event, now, effects)
         return effects
 
     def _session(
@@ -613,6 +600,37 @@ class Connection:
         turn = self.input_audio.turn(item_id)
         turn.phase = phase
         effects.append(TurnChanged(replace(turn)))
+
+
+# Who takes an event, by its type; one that is in neither concerns nobody. For all connections, so
+# that the rows are at hand whichever of them an event is for.
+_ABOUT_RESPONSES: dict[str, Callable[[Responses, Any, float, Effects], None]] = {
+    **dict.fromkeys(_OUTPUT_TYPES, Responses.output),
+    "response.created": Responses.created,
+    "response.output_item.added": Responses.item_added,
+    "response.output_item.done": Responses.item_done,
+    "response.output_audio.delta": Responses.audio,
+    "response.done": Responses.done,
+}
+_OTHERS: dict[str, Callable[[Connection, Any, float, Effects], None]] = {
+    "session.created": Connection._session,
+    "session.updated": Connection._session,
+    "conversation.item.added": Connection._item_added,
+    "conversation.item.created": Connection._item_added,
+    "conversation.item.done": Connection._item_done,
+    "conversation.item.retrieved": Connection._item_retrieved,
+    "conversation.item.truncated": Connection._item_truncated,
+    "conversation.item.deleted": Connection._item_deleted,
+    "conversation.item.input_audio_transcription.delta": Connection._transcription_delta,
+    "conversation.item.input_audio_transcription.completed": Connection._transcribed,
+    "conversation.item.input_audio_transcription.failed": Connection._transcription_failed,
+    "input_audio_buffer.committed": Connection._committed,
+    "input_audio_buffer.cleared": Connection._cleared,
+    "input_audio_buffer.speech_started": Connection._speech_started,
+    "input_audio_buffer.speech_stopped": Connection._speech_stopped,
+    "input_audio_buffer.timeout_triggered": Connection._timed_out,
+    "error": Connection._error,
+}
 
 
 def request_error(error: ErrorInfo) -> RequestError:

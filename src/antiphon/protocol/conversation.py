@@ -21,6 +21,14 @@ _START = ""
 class Conversation:
     """Items by id, in order. Every operation takes constant time, however long the talk."""
 
+    __slots__ = (
+        "_after",
+        "_before",
+        "_items",
+        "_last",
+        "_truncated",
+    )
+
     def __init__(self) -> None:
         self._items: dict[str, Item] = {}
         # A doubly linked list. Invariant: _before[_after[x]] == x for every x, _START included,

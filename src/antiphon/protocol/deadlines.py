@@ -18,6 +18,12 @@ class Deadline:
 class Deadlines:
     """A heap whose discarded entries are dropped in bulk, so that memory follows what is live."""
 
+    __slots__ = (
+        "_dead",
+        "_heap",
+        "_numbers",
+    )
+
     def __init__(self) -> None:
         # Tuples, whose order needs no code of ours; the number is there so that ties are decided
         # by age and deadlines themselves are never compared.

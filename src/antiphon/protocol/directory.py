@@ -24,6 +24,15 @@ class Directory:
         prefix: starts every key made here; unique to this connection.
     """
 
+    __slots__ = (
+        "_by_key",
+        "_in_order",
+        "_number",
+        "_prefix",
+        "_requests",
+        "by_id",
+    )
+
     def __init__(self, prefix: str, options: Options, requests: Requests) -> None:
         self._prefix = f"{prefix}-r"
         self._in_order = not (options.echoes_metadata and options.announces)

@@ -15,6 +15,12 @@ class EarlyOutput:
         limit: how many events are kept, of all these responses together.
     """
 
+    __slots__ = (
+        "_limit",
+        "_responses",
+        "_size",
+    )
+
     def __init__(self, limit: int) -> None:
         self._limit = limit
         # Invariant: exactly the responses whose `kept` is not empty, oldest first.

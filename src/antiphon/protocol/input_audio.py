@@ -50,6 +50,14 @@ class InputAudio:
         remembered: how many turns are kept; older ones are forgotten.
     """
 
+    __slots__ = (
+        "_remembered",
+        "_turns",
+        "bytes_per_ms",
+        "sent_bytes",
+        "uncommitted_bytes",
+    )
+
     def __init__(self, remembered: int = 64) -> None:
         self._remembered = remembered
         self._turns: dict[str, Turn] = {}

@@ -39,6 +39,11 @@ class Playback:
         remembered: how many parts are kept; older ones can no longer be truncated.
     """
 
+    __slots__ = (
+        "_parts",
+        "_remembered",
+    )
+
     def __init__(self, remembered: int = 256) -> None:
         self._remembered = remembered
         self._parts: dict[tuple[str, int], AudioPart] = {}

@@ -106,6 +106,11 @@ class Request:
 class Requests:
     """The requests under way."""
 
+    __slots__ = (
+        "_by_event_id",
+        "_by_kind",
+    )
+
     def __init__(self) -> None:
         # Invariant: the same requests stand in both, in the order in which they were sent.
         self._by_event_id: dict[str, Request] = {}

@@ -14,6 +14,7 @@ Two moments end a response, and they must not be confused:
 """
 
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -238,8 +239,12 @@ TOLERANCES: dict[Tolerance, Table] = {
 }
 
 
+@cache
 def table_for(tolerances: frozenset[Tolerance]) -> Table:
-    """The strict table with the rows of these tolerances merged in; rows never overlap."""
+    """The strict table with the rows of these tolerances merged in; rows never overlap.
+
+    All connections share it: not to be changed.
+    """
     merged: Table = {state: dict(rows) for state, rows in TRANSITIONS.items()}
     for tolerance in sorted(tolerances):
         for state, rows in TOLERANCES[tolerance].items():

@@ -5,6 +5,7 @@ means, and couples the responses to one another: by admission, by interruption, 
 """
 
 from collections.abc import Iterable
+from functools import cache
 from math import inf
 from typing import Any
 
@@ -42,6 +43,7 @@ from antiphon.protocol.response import (
     Response,
     ResponseInput,
     ResponseState,
+    Tolerance,
     illegal,
     table_for,
 )
@@ -96,12 +98,43 @@ _ON_DEADLINE: dict[ResponseState, tuple[ResponseInput, Cause | None, Outcome]] =
 _GIVEN_UP = {Cause.TIMED_OUT: "unanswered", Cause.STALLED: "stalled"}
 
 
+@cache
+def _output_column(tolerances: frozenset[Tolerance]) -> dict[ResponseState, Action]:
+    # The one column of the table that every delta goes through.
+    return {
+        state: rows[_I.RECV_OUTPUT][0][0]
+        for state, rows in table_for(tolerances).items()
+        if _I.RECV_OUTPUT in rows
+    }
+
+
 class Responses:
     """The responses of one connection, from their creation until they are forgotten.
 
     Args:
         prefix: starts every key and event id made here; unique to this connection.
     """
+
+    __slots__ = (
+        "_admission",
+        "_by_id",
+        "_deadlines",
+        "_directory",
+        "_early",
+        "_event_number",
+        "_finished",
+        "_on_output",
+        "_options",
+        "_out_of_band_items",
+        "_playback",
+        "_prefix",
+        "_requests",
+        "_retry",
+        "_table",
+        "_timeouts",
+        "_unsettled",
+        "output_bytes_per_ms",
+    )
 
     def __init__(
         self,
@@ -117,12 +150,7 @@ class Responses:
         self._deadlines = deadlines
         self._playback = playback
         self._table = table_for(options.tolerances)
-        # The one column of the table that every delta goes through.
-        self._on_output = {
-            state: rows[_I.RECV_OUTPUT][0][0]
-            for state, rows in self._table.items()
-            if _I.RECV_OUTPUT in rows
-        }
+        self._on_output = _output_column(options.tolerances)
         # How long a response may stay in a state.
         self._timeouts = {
             _S.REQUESTED: options.create_timeout,

@@ -5,7 +5,7 @@ head that was parsed once is recognised when it comes again. Both are as strict 
 whole frame: what does not fit is left to the long way, never guessed at.
 """
 
-from functools import reduce
+from functools import cache, reduce
 from operator import or_
 from typing import Any
 
@@ -29,6 +29,24 @@ _SPACED = b'"delta": "'
 _EVENT_ID = b'"event_id":"'
 
 
+@cache
+def _decoder_of_heads(types: tuple[type[Event], ...]) -> msgspec.json.Decoder[Any]:
+    # With every field known and no other admitted: see `_parse`.
+    heads = tuple(
+        msgspec.defstruct(
+            f"{event.__name__}Head",
+            (),
+            bases=(event,),
+            module=__name__,
+            tag=event.__struct_config__.tag,
+            forbid_unknown_fields=True,
+        )
+        for event in types
+        if issubclass(event, ResponseOutputAudioDelta)
+    )
+    return msgspec.json.Decoder(reduce(or_, heads))
+
+
 class AudioDeltaReader:
     """Reads audio deltas whose last field is ``delta``.
 
@@ -36,21 +54,10 @@ class AudioDeltaReader:
         types: every event of the dialect; those that are audio deltas are read.
     """
 
+    __slots__ = ("_before_id", "_decoder", "_id_ends", "_known", "_start")
+
     def __init__(self, types: tuple[type[Event], ...]) -> None:
-        # With every field known and no other admitted: see `_parse`.
-        heads = tuple(
-            msgspec.defstruct(
-                f"{event.__name__}Head",
-                (),
-                bases=(event,),
-                module=__name__,
-                tag=event.__struct_config__.tag,
-                forbid_unknown_fields=True,
-            )
-            for event in types
-            if issubclass(event, ResponseOutputAudioDelta)
-        )
-        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(reduce(or_, heads))
+        self._decoder = _decoder_of_heads(types)
         # The heads of one content part differ in their event id alone. Remembered is the layout
         # before that id, and for what stands behind it, the fields that it holds.
         self._before_id = b""

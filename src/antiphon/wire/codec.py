@@ -96,6 +96,15 @@ class Codec:
         max_frame_bytes: a longer frame is not parsed but reported as `MalformedReason.TOO_LARGE`.
     """
 
+    __slots__ = (
+        "_audio_deltas",
+        "_client",
+        "_server",
+        "_translation",
+        "dialect",
+        "max_frame_bytes",
+    )
+
     def __init__(self, dialect: Dialect = GA, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
         self.dialect = dialect
         self.max_frame_bytes = max_frame_bytes
