@@ -34,6 +34,13 @@ _ALL = [
     Row("aiohttp-stdlib", "aiohttp + json + base64", "bare", "bare_aiohttp", {"codec": "stdlib"}),
     *_both_loops("antiphon", "**antiphon**", "bare", "antiphon_session"),
     Row(
+        "antiphon-callbacks",
+        "**antiphon**, `subscribe` in place of streams",
+        "bare",
+        "antiphon_session",
+        {"callbacks": True},
+    ),
+    Row(
         "antiphon-batched",
         "**antiphon**, 100 ms pieces",
         "bare",
@@ -67,8 +74,9 @@ ROWS = {row.key: row for row in _ALL}
 
 _BATCHED = "antiphon-batched"  # differs in what it sends, and in nothing else
 _PARTS = "antiphon-parts"  # shows where the time goes
+_CALLBACKS = "antiphon-callbacks"
 _EVERY = [row.key for row in _ALL if row.key not in (_BATCHED, _PARTS)]
-_PLAIN = [key for key in _EVERY if not key.endswith("+uvloop")]
+_PLAIN = [key for key in _EVERY if not key.endswith("+uvloop") and key != _CALLBACKS]
 _CLIENTS = [key for key in _PLAIN if key != "floor"]
 _WHOLE = [  # clients that keep responses apart, or ought to
     "antiphon",

@@ -29,9 +29,19 @@ async def _read(handle: Any, sink: common.Sink) -> None:
     sink.forget(handle.id)
 
 
+def _subscribe(handle: Any, sink: common.Sink) -> None:
+    stream = sink.stream(handle.id)
+
+    def take(event: Any) -> None:
+        if event.type == "response.output_audio.delta":
+            stream.audio(event.delta)
+
+    handle.subscribe(take, streams=False)
+
+
 async def connect(url: str, sink: common.Sink) -> Any:
-    batch_ms = json.loads(sys.argv[1]).get("batch_audio_ms", 0)
-    session = await antiphon.connect(url=url, batch_audio_ms=batch_ms)
+    plan = json.loads(sys.argv[1])
+    session = await antiphon.connect(url=url, batch_audio_ms=plan.get("batch_audio_ms", 0))
     updated = asyncio.Event()
     remove = session.on("session.updated", lambda _: updated.set())
     session.update({"instructions": "Count."})
@@ -39,6 +49,9 @@ async def connect(url: str, sink: common.Sink) -> Any:
     remove()
 
     def begin(handle: Any) -> None:
+        if plan.get("callbacks"):
+            _subscribe(handle, sink)
+            return
         task = asyncio.ensure_future(_read(handle, sink))
         _tasks.add(task)
         task.add_done_callback(_tasks.discard)

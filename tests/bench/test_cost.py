@@ -113,7 +113,7 @@ def calls_in(work: Callable[[], None]) -> int:
     return made
 
 
-@pytest.mark.parametrize(("kind", "budget"), [("audio", 31), ("text", 25)])
+@pytest.mark.parametrize(("kind", "budget"), [("audio", 28), ("text", 23)])
 async def test_calls_per_delta(kind: str, budget: int) -> None:
     _, link, handle = flowing()
     frames = AUDIO if kind == "audio" else TEXT

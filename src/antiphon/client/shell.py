@@ -9,6 +9,7 @@ Events for the server leave in their order, in one packet where one batch of eff
 import asyncio
 import logging
 import secrets
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -93,7 +94,9 @@ class Shell:
         replay: Callable[[Snapshot], Snapshot] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._time = self._loop.time
+        # The same clock as the loop's own, without a call in Python for every event.
+        own = type(self._loop).time is asyncio.BaseEventLoop.time
+        self._time: Callable[[], float] = time.monotonic if own else self._loop.time
         self._endpoint = endpoint
         self._connector = connector
         self._config = dict(config or {})
@@ -343,11 +346,14 @@ class Shell:
             # event before it learns of what follows from it, and finds the state up to date.
             self._emit("server_event", event)
             self._emit(event.type, event)
-        if len(effects) == 1 and type(effects[0]) is Output:
+        if len(effects) == 1 and type(output := effects[0]) is Output:
             # A delta, as nearly every event is: it changes no deadline and frees no lane.
-            self._do_output(effects[0])
-            if self._callbacks:
+            handle: ResponseHandle = output.response.owner
+            if handle._subscribers or self._callbacks:
+                self._do_output(output)
                 self._run_callbacks()
+            else:
+                handle._feed(output.event)
         else:
             self._apply(effects)
 

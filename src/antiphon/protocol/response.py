@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from antiphon.protocol.interruption import Interruption
 
 __all__ = [
+    "ON_DEADLINE",
     "TOLERANCES",
     "TRANSITIONS",
     "Action",
@@ -45,6 +46,7 @@ __all__ = [
     "Table",
     "Tolerance",
     "illegal",
+    "output_column",
     "table_for",
 ]
 
@@ -252,6 +254,16 @@ def table_for(tolerances: frozenset[Tolerance]) -> Table:
     return merged
 
 
+@cache
+def output_column(tolerances: frozenset[Tolerance]) -> dict[ResponseState, Action]:
+    """The one column of the table that every delta goes through; shared, too."""
+    return {
+        state: rows[_I.RECV_OUTPUT][0][0]
+        for state, rows in table_for(tolerances).items()
+        if _I.RECV_OUTPUT in rows
+    }
+
+
 class Cause(StrEnum):
     """Why a reader's streams ended. Known at once, when the outcome may still be on its way."""
 
@@ -302,6 +314,24 @@ class Outcome(msgspec.Struct, frozen=True):
         code = self.error.code if self.error is not None else None
         said = ", ".join(part for part in (self.reason, code or None) if part)
         return f"{self.kind} ({said})" if said else str(self.kind)
+
+
+_UNSETTLED = Outcome(OutcomeKind.UNSETTLED)
+
+# What its deadline means to a response, where it does not go on in its favour: the input that it
+# fires, the cause if that ends the streams, and the outcome if that settles it.
+ON_DEADLINE: dict[ResponseState, tuple[ResponseInput, Cause | None, Outcome]] = {
+    _S.QUEUED: (
+        _I.CREATE_TIMEOUT,
+        Cause.TIMED_OUT,
+        Outcome(OutcomeKind.TIMED_OUT, "never_sent"),
+    ),
+    _S.REQUESTED: (_I.CREATE_TIMEOUT, Cause.TIMED_OUT, _UNSETTLED),
+    _S.ACTIVE: (_I.STALLED, Cause.STALLED, _UNSETTLED),
+    _S.CANCEL_DEFERRED: (_I.SETTLE_TIMEOUT, None, _UNSETTLED),
+    _S.CANCELLING: (_I.SETTLE_TIMEOUT, None, _UNSETTLED),
+    _S.REVOKING: (_I.SETTLE_TIMEOUT, None, _UNSETTLED),
+}
 
 
 class Response:

@@ -5,7 +5,6 @@ means, and couples the responses to one another: by admission, by interruption, 
 """
 
 from collections.abc import Iterable
-from functools import cache
 from math import inf
 from typing import Any
 
@@ -34,6 +33,7 @@ from antiphon.protocol.playback import Playback
 from antiphon.protocol.requests import ACTIVE_RESPONSE, Request, RequestKind, Requests, says_busy
 from antiphon.protocol.resource import bytes_per_ms, cancelled_by_client, lane_of, outcome_of
 from antiphon.protocol.response import (
+    ON_DEADLINE,
     Action,
     Cause,
     Lane,
@@ -43,8 +43,8 @@ from antiphon.protocol.response import (
     Response,
     ResponseInput,
     ResponseState,
-    Tolerance,
     illegal,
+    output_column,
     table_for,
 )
 from antiphon.wire.base import UNSET
@@ -80,32 +80,8 @@ _SEND_CREATE, _SEND_CANCEL, _OPEN = Action.SEND_CREATE, Action.SEND_CANCEL, Acti
 _END, _DELIVER, _KEEP = Action.END, Action.DELIVER, Action.KEEP
 _RESPONSE_CANCEL = RequestKind.RESPONSE_CANCEL
 
-# What its deadline means to a response, where it does not go on in its favour: the input that it
-# fires, the cause if that ends the streams, and the outcome if that settles it.
-_ON_DEADLINE: dict[ResponseState, tuple[ResponseInput, Cause | None, Outcome]] = {
-    _S.QUEUED: (
-        _I.CREATE_TIMEOUT,
-        Cause.TIMED_OUT,
-        Outcome(OutcomeKind.TIMED_OUT, "never_sent"),
-    ),
-    _S.REQUESTED: (_I.CREATE_TIMEOUT, Cause.TIMED_OUT, _UNSETTLED),
-    _S.ACTIVE: (_I.STALLED, Cause.STALLED, _UNSETTLED),
-    _S.CANCEL_DEFERRED: (_I.SETTLE_TIMEOUT, None, _UNSETTLED),
-    _S.CANCELLING: (_I.SETTLE_TIMEOUT, None, _UNSETTLED),
-    _S.REVOKING: (_I.SETTLE_TIMEOUT, None, _UNSETTLED),
-}
 # The reason of a response that was given up for its deadline, however it ended after that.
 _GIVEN_UP = {Cause.TIMED_OUT: "unanswered", Cause.STALLED: "stalled"}
-
-
-@cache
-def _output_column(tolerances: frozenset[Tolerance]) -> dict[ResponseState, Action]:
-    # The one column of the table that every delta goes through.
-    return {
-        state: rows[_I.RECV_OUTPUT][0][0]
-        for state, rows in table_for(tolerances).items()
-        if _I.RECV_OUTPUT in rows
-    }
 
 
 class Responses:
@@ -150,7 +126,7 @@ class Responses:
         self._deadlines = deadlines
         self._playback = playback
         self._table = table_for(options.tolerances)
-        self._on_output = _output_column(options.tolerances)
+        self._on_output = output_column(options.tolerances)
         # How long a response may stay in a state.
         self._timeouts = {
             _S.REQUESTED: options.create_timeout,
@@ -308,7 +284,15 @@ class Responses:
         response = self._by_id.get(event.response_id or UNSET)
         if response is not None and self._on_output.get(response.state) is _DELIVER:
             response.last_heard = now
-            self._count_audio(response, event)
+            part = response.audio_part
+            if (
+                part is not None
+                and part.item_id == event.item_id
+                and part.content_index == event.content_index
+            ):
+                part.size += len(event.delta)  # as nearly always
+            else:
+                self._count_audio(response, event)
             effects.append(Output(response, event))
             return
         self.output(event, now, effects)
@@ -417,7 +401,7 @@ class Responses:
             if quiet_until > now:
                 response.deadline = self._deadlines.add(quiet_until, response)
                 return
-        fired, cause, outcome = _ON_DEADLINE[response.state]
+        fired, cause, outcome = ON_DEADLINE[response.state]
         self._fire(response, fired, effects, now, cause=cause, outcome=outcome)
         if fired is _I.SETTLE_TIMEOUT:
             self._await_no_answer(response)
@@ -681,17 +665,11 @@ class Responses:
     # --- audio, items and calls -----------------------------------------------------------------
 
     def _count_audio(self, response: Response, event: ResponseOutputAudioDelta) -> None:
-        part = response.audio_part
-        if (
-            part is None
-            or part.item_id != event.item_id
-            or part.content_index != event.content_index
-        ):
-            part = response.audio_part = self._playback.part(
-                event.item_id or "",
-                event.content_index or 0,
-                response.bytes_per_ms or self.output_bytes_per_ms,
-            )
+        part = response.audio_part = self._playback.part(
+            event.item_id or "",
+            event.content_index or 0,
+            response.bytes_per_ms or self.output_bytes_per_ms,
+        )
         part.size += len(event.delta)
 
     def _note_item(self, response: Response, item_id: str) -> None:
