@@ -143,3 +143,25 @@ async def test_a_session_that_was_closed_is_released() -> None:
     del session
     peer.lines.clear()
     assert (alive(antiphon.Session), alive(antiphon.ResponseHandle)) == before
+
+
+@virtual
+async def test_a_transport_that_fails_to_send_keeps_nobody_from_the_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    peer = Peer()
+    async with await peer.connect() as session:
+        handles = [session.create_response(conversation="none") for _ in range(2)]
+        for create in peer.line.of("response.create"):
+            peer.line.created(create, lane=None)
+
+        def refuse(*_: bytes) -> None:
+            raise RuntimeError("mine")
+
+        monkeypatch.setattr(peer.line, "send_text", refuse)
+        receipt = session.interrupt()
+        assert [one.audio.ended for one in handles] == [True, True]
+        assert session.counters["internal_errors"] == 1
+        # The server never learns of it, so the deadlines settle it.
+        assert len((await soon(receipt)).unsettled) == 2
+    assert "the transport failed to send" in caplog.text

@@ -413,8 +413,13 @@ class Shell:
     def _flush(self) -> None:
         """Send what the effects at hand put on the wire, in one packet if it can be."""
         frames, self._unwritten = self._unwritten, []
-        if self._link is not None and self._link.transport is not None:
-            self._link.transport.send_text(*frames)
+        try:
+            if self._link is not None and self._link.transport is not None:
+                self._link.transport.send_text(*frames)
+        except Exception:
+            # A transport may be the user's own. What follows must happen all the same.
+            logger.exception("the transport failed to send")
+            self.counters["internal_errors"] += 1
 
     def _queue_audio(self, audio: bytes) -> None:
         if self._batch is not None:

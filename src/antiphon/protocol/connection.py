@@ -388,7 +388,7 @@ class Connection:
         if type(event) is Malformed:  # isinstance() of a struct class takes five times as long
             detail = f"{event.type or 'frame'}: {event.reason}: {event.detail}"
             effects.append(Report(ReportKind.MALFORMED, detail, event.response_id))
-            if event.type == "response.done" and event.response_id:
+            if event.type == "response.done" and event.response_id and not self.lost:
                 self._responses.done_unreadable(event.response_id, now, effects)
             return effects
         if self.lost:
