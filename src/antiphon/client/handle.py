@@ -1,6 +1,5 @@
 """What a caller holds of one response: its streams, its moments, its outcome."""
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +60,8 @@ class FunctionCall(msgspec.Struct, frozen=True):
         Raises:
             ValueError: the model wrote no valid JSON.
         """
+        import json  # here, since many programs have their arguments read by a framework
+
         return json.loads(self.arguments or "{}")
 
 

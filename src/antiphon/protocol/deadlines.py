@@ -3,16 +3,15 @@
 from heapq import heapify, heappop, heappush
 from itertools import count
 
+import msgspec
+
 __all__ = ["Deadline", "Deadlines"]
 
 
-class Deadline:
+class Deadline(msgspec.Struct, eq=False):
     """A moment at which something is to be looked at. Discard it when it no longer matters."""
 
-    __slots__ = ("target",)
-
-    def __init__(self, target: object) -> None:
-        self.target: object | None = target
+    target: object | None
 
 
 class Deadlines:

@@ -10,6 +10,8 @@ when the evidence leaves no other candidate.
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 from antiphon.protocol.deadlines import Deadline
 from antiphon.protocol.response import Lane, Response, ResponseState
 from antiphon.wire.items import ErrorInfo
@@ -77,27 +79,16 @@ def says_busy(error: ErrorInfo) -> bool:
     )
 
 
-class Request:
+class Request(msgspec.Struct, eq=False):
     """One client event that awaits its answer. `owner` belongs to the shell."""
 
-    __slots__ = ("deadline", "event_id", "kind", "owner", "payload", "response", "subject")
-
-    def __init__(
-        self,
-        event_id: str,
-        kind: RequestKind,
-        *,
-        subject: str | None = None,
-        response: Response | None = None,
-        payload: Any = None,
-    ) -> None:
-        self.event_id = event_id
-        self.kind = kind
-        self.subject = subject
-        self.response = response
-        self.payload = payload
-        self.deadline: Deadline | None = None
-        self.owner: Any = None
+    event_id: str
+    kind: RequestKind
+    subject: str | None = None
+    response: Response | None = None
+    payload: Any = None
+    deadline: Deadline | None = None
+    owner: Any = None
 
     def __repr__(self) -> str:
         return f"<Request {self.kind} {self.event_id}>"

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from antiphon.protocol.interruption import Interruption
 
 __all__ = [
+    "OCCUPIES",
     "ON_DEADLINE",
     "TOLERANCES",
     "TRANSITIONS",
@@ -430,7 +431,7 @@ class Response:
     @property
     def occupies(self) -> bool:
         """Whether the server is, as far as the client knows, busy with it."""
-        return self.state in _OCCUPIES
+        return self.state in OCCUPIES
 
     @property
     def is_nobodys(self) -> bool:
@@ -445,7 +446,7 @@ class Response:
 # What `interrupt()` has to stop.
 _IN_FLIGHT = frozenset({_S.QUEUED, _S.REQUESTED, _S.ACTIVE})
 # What holds its lane. ABANDONED does not: its deadline has passed; it could hold it for ever.
-_OCCUPIES = frozenset({_S.REQUESTED, _S.CANCEL_DEFERRED, _S.ACTIVE, _S.CANCELLING, _S.REVOKING})
+OCCUPIES = frozenset({_S.REQUESTED, _S.CANCEL_DEFERRED, _S.ACTIVE, _S.CANCELLING, _S.REVOKING})
 
 
 def illegal(response: Response, fired: ResponseInput) -> LocalProtocolError | RemoteProtocolError:

@@ -33,6 +33,7 @@ from antiphon.protocol.playback import Playback
 from antiphon.protocol.requests import ACTIVE_RESPONSE, Request, RequestKind, Requests, says_busy
 from antiphon.protocol.resource import bytes_per_ms, cancelled_by_client, lane_of, outcome_of
 from antiphon.protocol.response import (
+    OCCUPIES,
     ON_DEADLINE,
     Action,
     Cause,
@@ -462,7 +463,8 @@ class Responses:
             outcome: how it ended, if the row settles it.
             resource: the server's account of it, which may name it.
         """
-        row = self._table[response.state].get(fired)
+        before = response.state
+        row = self._table[before].get(fired)
         if row is None:
             self._violation(response, fired, effects, resource)
             return False
@@ -471,7 +473,7 @@ class Responses:
             if fired is _I.RECV_DONE and response.resource is None:
                 response.resource = resource
         actions, state = row
-        before, response.state = response.state, state
+        response.state = state
         for action in actions:
             if action is _END:
                 response.cause = cause
@@ -488,7 +490,7 @@ class Responses:
             else:  # SETTLE. Rows that take output are looked up in `output`.
                 self._settle(response, outcome, effects)
         if state is not before:
-            self._moved(response, now)
+            self._moved(response, before, now)
         return True
 
     def _send_create(self, response: Response, effects: Effects) -> None:
@@ -518,7 +520,8 @@ class Responses:
         # without naming it (P-311): no id can ever be known there, and it runs one at a time.
         if response.cancel_event_id is not None:
             return
-        response.cancel_event_id = self.next_event_id()
+        self._event_number += 1  # as next_event_id(), without the call
+        response.cancel_event_id = f"{self._prefix}-{self._event_number}"
         self._requests.add(Request(response.cancel_event_id, _RESPONSE_CANCEL, response=response))
         effects.append(
             Send(
@@ -539,14 +542,22 @@ class Responses:
             Interrupted(watcher) for watcher in watchers if watcher.response_settled(response)
         )
 
-    def _moved(self, response: Response, now: float) -> None:
+    def _moved(self, response: Response, before: ResponseState, now: float) -> None:
         """Everything that hangs on the state and on nothing else."""
-        self._admission.update(response)
+        state = response.state
+        if state not in OCCUPIES or before not in OCCUPIES:
+            self._admission.update(response)
         self._deadlines.discard(response.deadline)
-        when = self._deadline_of(response, now)
-        response.deadline = None if when is None else self._deadlines.add(when, response)
-        self._finished.pop(response.number, None)
-        if response.state in _OVER:
+        within = self._timeouts.get(state)
+        if response.expires is not None and state in _WANTED:
+            response.deadline = self._deadlines.add(response.expires, response)
+        elif within is not None:
+            response.deadline = self._deadlines.add(now + within, response)
+        else:
+            response.deadline = None
+        if before in _OVER:
+            self._finished.pop(response.number, None)
+        if state in _OVER:
             self._requests.remove(self._requests.get(response.create_event_id))
             cancel = self._requests.get(response.cancel_event_id)
             if cancel is not None:
@@ -557,13 +568,6 @@ class Responses:
             self._finished[response.number] = response
             if len(self._finished) > self._options.remembered:
                 self._forget(self._finished.pop(next(iter(self._finished))))
-
-    def _deadline_of(self, response: Response, now: float) -> float | None:
-        state = response.state
-        if response.expires is not None and state in _WANTED:
-            return response.expires
-        within = self._timeouts.get(state)
-        return None if within is None else now + within
 
     def _violation(
         self,

@@ -131,17 +131,35 @@ class Codec:
         """Read one frame from a client: as `decode`, for the server's side."""
         return self._decode(frame, self._client)
 
-    def encode(self, event: ClientEvent | UnknownEvent) -> bytes:
-        """Write one event for a server.
+    def encode(self, event: Event | UnknownEvent) -> bytes:
+        """Write one event for the peer, in its dialect; on the client's side and on the server's.
 
         Raises:
             LocalProtocolError: the event holds something that JSON cannot express.
         """
-        return self._encode(event)
+        try:
+            # `type(…) is`, where it is often asked: `isinstance` is slow on these classes.
+            if type(event) is InputAudioBufferAppend:
+                if event.event_id is UNSET:
+                    return b"".join((_APPEND_HEAD, b64encode(event.audio), b'"}'))
+                return _write_audio(replace(event, audio=b""), event.audio)
+            if isinstance(event, UnknownEvent):
+                typed = {"type": event.type}
+                return _encoder.encode(typed | event.fields | typed)
+            if type(event) is ResponseOutputAudioDelta:
+                return self._spell(event, _write_audio(replace(event, delta=b""), event.delta))
+            change = self._translation.before_encode.get(type(event))
+            frame = _encoder.encode(change(event) if change else event)
+            return self._spell(event, frame) if self._translation.wire_names else frame
+        except _ENCODE_ERRORS as error:
+            # Not the error's own words: they may quote the payload.
+            raise LocalProtocolError(
+                f"{event.type} cannot be written as JSON ({type(error).__name__})"
+            ) from error
 
     def encode_server(self, event: ServerEvent | UnknownEvent) -> bytes:
-        """Write one event for a client: as `encode`, for the server's side."""
-        return self._encode(event)
+        """Write one event for a client: as `encode`."""
+        return self.encode(event)
 
     def _decode(self, frame: Frame, direction: _Direction[_E]) -> _E | UnknownEvent | Malformed:
         if not isinstance(frame, bytes):
@@ -161,26 +179,6 @@ class Codec:
             event = change(event)
         attach_raw(event, frame)
         return event
-
-    def _encode(self, event: Event | UnknownEvent) -> bytes:
-        try:
-            # `type(…) is`, where it is often asked: `isinstance` is slow on these classes.
-            if type(event) is InputAudioBufferAppend:
-                if event.event_id is UNSET:
-                    return b"".join((_APPEND_HEAD, b64encode(event.audio), b'"}'))
-                return _write_audio(replace(event, audio=b""), event.audio)
-            if isinstance(event, UnknownEvent):
-                typed = {"type": event.type}
-                return _encoder.encode(typed | event.fields | typed)
-            if type(event) is ResponseOutputAudioDelta:
-                return self._spell(event, _write_audio(replace(event, delta=b""), event.delta))
-            change = self._translation.before_encode.get(type(event))
-            return self._spell(event, _encoder.encode(change(event) if change else event))
-        except _ENCODE_ERRORS as error:
-            # Not the error's own words: they may quote the payload.
-            raise LocalProtocolError(
-                f"{event.type} cannot be written as JSON ({type(error).__name__})"
-            ) from error
 
     def _spell(self, event: Event, frame: bytes) -> bytes:
         name = self._translation.wire_names.get(type(event))
