@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import harness, report, session_load
+from benchmarks import harness, report, session_load, stages
 from benchmarks.plans import ROWS, SCENARIOS
 
 __all__: list[str] = []
@@ -35,4 +35,5 @@ else:
         harness.measure(scenarios, rows, rounds=asked.rounds, quick=asked.quick)
         if not (asked.scenarios or asked.rows):
             session_load.measure(quick=asked.quick)
+            stages.measure()
     report.write()

@@ -268,6 +268,19 @@ def _goals(book: _Book) -> str:
     return _table(["antiphon on asyncio", "measured", "goal", "reached"], rows)
 
 
+def _delta(book: _Book) -> str:
+    what = {
+        "base64": "base64 alone, by pybase64",
+        "decode": "a frame to an event, base64 included",
+        "core": "the state machine: which response, may it speak, what follows",
+        "shell": "carrying that out: the buffer of its stream",
+        "reader": "the reader's `async for`, many deltas at a turn of the loop",
+    }
+    stages = book.results["stages"]
+    rows = [[text, _figure(stages[name], "{:.2f}")] for name, text in what.items()]
+    return _table(["one 100 ms delta, hot, without a socket", "µs"], rows)
+
+
 def _load(book: _Book) -> str:
     head = ["sessions", "processes", "in flight on each", "held", "completed", "cancelled"]
     head += ["first audio: p50, p99 (ms)", "interruption to receipt: p50, p99 (ms)"]
@@ -349,9 +362,9 @@ interruption, with deltas arriving as fast as they are taken.""",
 
 _LOAD = """## A worker full of sessions
 
-`antiphon load`: whole sessions against an emulator on the same two cores, speaking at its own
-pace, a quarter of the rounds interrupted. First audio is from the call of `create_response`, and
-the emulator takes its share of it; beyond some 250 sessions it is the emulator's core that is full.
+`antiphon load`: whole sessions against an emulator on the same two cores, which speaks five times
+as fast as it is heard; a quarter of the rounds are interrupted. First audio is from the call of `create_response`, and
+the emulator takes its share of it; from 250 sessions on it is the emulator's core that is full.
 The CPU time is that of all client processes."""
 
 
@@ -368,8 +381,9 @@ def write() -> None:
         f"Measured {span}: {machine['cpu']}, {machine['cores']} cores, {machine['system']}, "
         f"Python {machine['python']}; medians of shuffled rounds ({many}). Client and server have "
         "a core each. Ratios within a run can be compared, figures of different runs cannot. "
-        "Before a client is timed, its every byte is checked; while it is, the head of every "
-        "delta is. [How to run it, and what each figure means](../benchmarks/README.md)."
+        "Rows of one table may be of several runs. Before a client is timed, its every byte is "
+        "checked; while it is, the head of every delta is. "
+        "[How to run it, and what each figure means](../benchmarks/README.md)."
     )
     text = ["<!-- Written by `python -m benchmarks`; do not edit. -->", "# Performance", intro]
     text.append(
@@ -383,6 +397,9 @@ def write() -> None:
             text += [head, part(book)]
     if "load" in book.results:
         text += [_LOAD, _load(book)]
+    text.append((HERE / "rest.md").read_text().strip())
+    if "stages" in book.results:
+        text.append(_delta(book))
     changes = HERE / "changes.md"
     if changes.exists():
         text.append(changes.read_text().strip())
