@@ -363,9 +363,9 @@ interruption, with deltas arriving as fast as they are taken.""",
 _LOAD = """## A worker full of sessions
 
 `antiphon load`: whole sessions against an emulator on the same two cores, which speaks five times
-as fast as it is heard; a quarter of the rounds are interrupted. First audio is from the call of `create_response`, and
-the emulator takes its share of it; from 250 sessions on it is the emulator's core that is full.
-The CPU time is that of all client processes."""
+as fast as it is heard; a quarter of the rounds are interrupted. First audio is from the call of
+`create_response`, and the emulator takes its share of it; from 250 sessions on it is the emulator's
+core that is full. The CPU time is that of all client processes."""
 
 
 def write() -> None:
