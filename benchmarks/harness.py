@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks import environments, runner
 from benchmarks.plans import ROWS, SCENARIOS, Row, Scenario, plan_for
 
-__all__ = ["RESULTS", "measure"]
+__all__ = ["RESULTS", "keep", "measure", "today"]
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -191,9 +191,24 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def today() -> str:
+    """The date that results are kept with."""
+    return datetime.datetime.now(datetime.UTC).date().isoformat()
+
+
+def keep(**parts: Any) -> None:
+    """Put these parts of the results in the place of what was kept."""
+    RESULTS.write_text(json.dumps(_kept() | parts, indent=1) + "\n")
+
+
+def _kept() -> dict[str, Any]:
+    text = RESULTS.read_text() if RESULTS.exists() else '{"scenarios": {}}'
+    kept: dict[str, Any] = json.loads(text)
+    return kept
+
+
 def _keep(found: dict[str, Any], skipped: dict[str, str], rounds: int, quick: bool) -> None:
-    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"scenarios": {}}
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    kept = _kept()
     kept["machine"] = {
         "cpu": _cpu(),
         "cores": len(os.sched_getaffinity(0)),
@@ -205,9 +220,9 @@ def _keep(found: dict[str, Any], skipped: dict[str, str], rounds: int, quick: bo
     kept.setdefault("versions", {}).update({name: environments.versions(name) for name in used})
     for scenario, rows in found.items():
         entry = kept["scenarios"].setdefault(scenario, {"rows": {}})
-        entry |= {"date": today, "rounds": rounds, "quick": quick}
+        entry |= {"date": today(), "rounds": rounds, "quick": quick}
         entry["rows"] |= rows
-    RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
+    keep(**kept)
 
 
 def _cpu() -> str:

@@ -4,14 +4,13 @@
 alone.
 """
 
-import datetime
 import json
-import statistics
 import subprocess
 import sys
 from typing import Any
 
-from benchmarks.harness import RESULTS
+from antiphon.bench.load import percentile
+from benchmarks.harness import keep, today
 
 __all__ = ["SIZES", "measure"]
 
@@ -25,10 +24,7 @@ def measure(*, quick: bool = False) -> None:
     for sessions, processes, responses in SIZES:
         print(f"antiphon load: {sessions} sessions, {processes} processes", flush=True)
         rows.append(_run(sessions, processes, responses, seconds=3 if quick else 12))
-    kept = json.loads(RESULTS.read_text())
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    kept["load"] = {"date": today, "quick": quick, "rows": rows}
-    RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
+    keep(load={"date": today(), "quick": quick, "rows": rows})
 
 
 def _run(sessions: int, processes: int, responses: int, *, seconds: float) -> dict[str, Any]:
@@ -42,7 +38,7 @@ def _run(sessions: int, processes: int, responses: int, *, seconds: float) -> di
         "sessions": sessions,
         "processes": processes,
         "responses": responses,
-        "held": seen["opened"] - seen["failed"] - seen["lost"],
+        "held": seen["opened"] - seen["lost"],
         "completed": seen["completed"],
         "cancelled": seen["cancelled"],
         "misrouted_bytes": seen["misrouted_bytes"],
@@ -58,8 +54,7 @@ def _shares(seconds: list[float]) -> list[float] | None:
     """Median and 99th percentile in ms."""
     if not seconds:
         return None
-    ordered = sorted(seconds)
-    return [statistics.median(ordered) * 1000, ordered[len(ordered) * 99 // 100] * 1000]
+    return [percentile(seconds, share) * 1000 for share in (0.5, 0.99)]
 
 
 if __name__ == "__main__":

@@ -7,42 +7,19 @@ as long.
 """
 
 import asyncio
-import json
 import os
 import time
 from collections.abc import Callable
-from typing import Any
 
 from pybase64 import b64decode
 
-from antiphon.client.endpoint import Endpoint
-from antiphon.client.link import Link
-from antiphon.client.session import Session
-from antiphon.client.transport import PicowsConnector
-from antiphon.wire.codec import Codec
-from antiphon.wire.dialects import GA
-from antiphon.wire.items import ResponseResource
-from antiphon.wire.server_events import ResponseCreated, ResponseOutputAudioDelta, SessionCreated
-from benchmarks.harness import RESULTS
+from benchmarks.harness import keep
+from tests.helpers.cost import CODEC, audio_delta, flowing
 
 __all__ = ["measure"]
 
 _BATCH = 50
 _BATCHES = 400
-
-
-class _NoNetwork:
-    def send_text(self, *messages: bytes) -> None:
-        pass
-
-    def pending_bytes(self) -> int:
-        return 0
-
-    async def drain(self) -> None:
-        pass
-
-    def close(self, code: int = 1000, reason: str = "") -> None:
-        pass
 
 
 def _best(work: Callable[[], None]) -> float:
@@ -56,31 +33,10 @@ def _best(work: Callable[[], None]) -> float:
 
 
 async def _stages() -> dict[str, float]:
-    codec = Codec()
-    session = Session(Endpoint("ws://localhost", {}, GA), PicowsConnector())
-    link = Link(session, session._connection)
-    link.transport = _NoNetwork()
-    session._link = link
-    link.frame_received(codec.encode_server(SessionCreated(session={})), True)
-    handle = session.create_response()
-    key = handle._response.key or ""
-    named = ResponseResource(id="resp_1", metadata={"antiphon": key})
-    link.frame_received(codec.encode_server(ResponseCreated(response=named)), True)
-    frames = [
-        codec.encode_server(
-            ResponseOutputAudioDelta(
-                event_id=f"event_{number:021}",
-                response_id="resp_1",
-                item_id="item_1",
-                output_index=0,
-                content_index=0,
-                delta=os.urandom(4800),
-            )
-        )
-        for number in range(_BATCH)
-    ]
+    _, link, handle = flowing()
+    frames = [audio_delta(number, os.urandom(4800)) for number in range(_BATCH)]
     texts = [frame[-6402:-2] for frame in frames]
-    events = [codec.decode(frame) for frame in frames]
+    events = [CODEC.decode(frame) for frame in frames]
     heard = 0
 
     async def read() -> None:
@@ -93,7 +49,7 @@ async def _stages() -> dict[str, float]:
 
     def decode() -> None:
         for frame in frames:
-            codec.decode(frame)
+            CODEC.decode(frame)
 
     def core() -> None:
         for event in events:
@@ -127,10 +83,9 @@ async def _stages() -> dict[str, float]:
 
 def measure() -> None:
     """Measure, and keep the figures."""
-    kept: dict[str, Any] = json.loads(RESULTS.read_text())
-    kept["stages"] = asyncio.run(_stages())
-    RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
-    print("µs per delta:", {name: round(value, 2) for name, value in kept["stages"].items()})
+    stages = asyncio.run(_stages())
+    keep(stages=stages)
+    print("µs per delta:", {name: round(value, 2) for name, value in stages.items()})
 
 
 if __name__ == "__main__":

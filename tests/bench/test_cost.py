@@ -7,44 +7,17 @@ must, raise the budget and say why in the commit.
 import asyncio
 import gc
 import sys
-from collections import deque
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from antiphon.client.endpoint import Endpoint
-from antiphon.client.link import Link
-from antiphon.client.session import Session
-from antiphon.client.transport import PicowsConnector
 from antiphon.wire.client_events import InputAudioBufferAppend
-from antiphon.wire.codec import Codec
-from antiphon.wire.dialects import GA
-from antiphon.wire.items import ResponseResource
-from antiphon.wire.server_events import (
-    ResponseCreated,
-    ResponseOutputAudioDelta,
-    ResponseOutputTextDelta,
-    SessionCreated,
-)
+from antiphon.wire.server_events import ResponseCreated, ResponseOutputTextDelta
+from tests.helpers.cost import CODEC, NoNetwork, audio_delta, calls_in, flowing, name
 
 __all__: list[str] = []
 
 EVENTS = 200
-CODEC = Codec()
-AUDIO = [
-    CODEC.encode_server(
-        ResponseOutputAudioDelta(
-            event_id=f"event_{number:021}",
-            response_id="resp_1",
-            item_id="item_1",
-            output_index=0,
-            content_index=0,
-            delta=bytes(4800),
-        )
-    )
-    for number in range(EVENTS)
-]
+AUDIO = [audio_delta(number, bytes(4800)) for number in range(EVENTS)]
 TEXT = [
     CODEC.encode_server(
         ResponseOutputTextDelta(
@@ -58,59 +31,6 @@ TEXT = [
     )
     for number in range(EVENTS)
 ]
-
-
-class NoNetwork:
-    """A transport that goes nowhere."""
-
-    def __init__(self) -> None:
-        self.written: deque[tuple[bytes, ...]] = deque(maxlen=8)
-
-    def send_text(self, *messages: bytes) -> None:
-        self.written.append(messages)
-
-    def pending_bytes(self) -> int:
-        return 0
-
-    async def drain(self) -> None:
-        pass
-
-    def close(self, code: int = 1000, reason: str = "") -> None:
-        pass
-
-
-def flowing() -> tuple[Session, Link, Any]:
-    """A session with one response in the middle of its output."""
-
-    session = Session(Endpoint("ws://localhost", {}, GA), PicowsConnector())  # never used
-    link = Link(session, session._connection)
-    link.transport = NoNetwork()
-    session._link = link
-    link.frame_received(CODEC.encode_server(SessionCreated(session={})), True)
-    handle = session.create_response()
-    key = handle._response.key
-    assert key is not None
-    created = ResponseCreated(response=ResponseResource(id="resp_1", metadata={"antiphon": key}))
-    link.frame_received(CODEC.encode_server(created), True)
-    return session, link, handle
-
-
-def calls_in(work: Callable[[], None]) -> int:
-    """Calls of Python and C functions that this makes."""
-    made = 0
-
-    def count(_frame: Any, event: str, _argument: Any) -> None:
-        nonlocal made
-        made += event in ("call", "c_call")
-
-    gc.disable()
-    sys.setprofile(count)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-        gc.enable()
-    return made
 
 
 @pytest.mark.parametrize(("kind", "budget"), [("audio", 28), ("text", 23)])
@@ -144,18 +64,12 @@ async def test_calls_per_piece_of_microphone_audio() -> None:
 async def test_an_interruption_of_eight_is_one_write() -> None:
     session, link, _ = flowing()
     for number in range(7):
-        key = session.create_response(conversation="none")._response.key
-        assert key is not None
-        resource = ResponseResource(id=f"resp_x{number}", metadata={"antiphon": key})
-        link.frame_received(CODEC.encode_server(ResponseCreated(response=resource)), True)
+        name(link, session.create_response(conversation="none"), f"resp_x{number}")
     transport = link.transport
     assert isinstance(transport, NoNetwork)
     transport.written.clear()
 
-    def interrupt() -> None:
-        _ = session.interrupt()
-
-    made = calls_in(interrupt)
+    made = calls_in(session.interrupt)
     assert [len(messages) for messages in transport.written] == [8]
     assert len(set(transport.written[0])) == 8
     assert made / 8 <= 42, f"{made / 8} calls per cancel"
@@ -167,10 +81,7 @@ async def test_memory_is_flat_over_many_responses() -> None:
 
     async def one(number: int) -> None:
         handle = session.create_response(conversation="none")
-        key = handle._response.key
-        assert key is not None
-        resource = ResponseResource(id=f"resp_x{number}", metadata={"antiphon": key})
-        link.frame_received(CODEC.encode_server(ResponseCreated(response=resource)), True)
+        resource = name(link, handle, f"resp_x{number}")
         done = CODEC.encode_server(ResponseCreated(response=resource)).replace(
             b"response.created", b"response.done"
         )

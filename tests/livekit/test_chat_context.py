@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import sys
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from livekit.agents import llm
 from antiphon.emulator import Pace, call, say, text
 from antiphon.livekit.chat_ctx import Create, Delete, Mirror, diff
 from livekit import rtc
+from tests.helpers.cost import calls_in
 from tests.livekit.harness import BOTH, both, emulated, ids, open_session, until
 
 __all__: list[str] = []
@@ -399,17 +399,8 @@ def test_diff_of_a_long_conversation_is_quick() -> None:
     def calls_for(size: int) -> int:
         old = [message(str(number)) for number in range(size)]
         new = [*old[size // 2 :], *old[: size // 2], message("new")]
-        made = 0
-
-        def count(*_: object) -> None:
-            nonlocal made
-            made += 1
-
-        sys.setprofile(count)
-        try:
-            steps = diff(old, new)
-        finally:
-            sys.setprofile(None)
+        steps: list[object] = []
+        made = calls_in(lambda: steps.extend(diff(old, new)))
         assert len(steps) == size + 1
         return made
 

@@ -332,20 +332,15 @@ class Session(Shell):
             MissingDependency: resampling is not installed.
             ConnectionClosed: the session has ended.
         """
-        connection = self._open_connection()
-        if connection.input_audio.bytes_per_ms == 48:
+        self._check_open()
+        if self._connection.input_audio.bytes_per_ms == 48:
             if len(audio) % 2:
                 raise LocalProtocolError(f"{len(audio)} bytes are no whole number of samples")
             if sample_rate is not None and sample_rate != 24000:
                 audio = self._resampler(sample_rate).process(audio)
         if not audio:
             return
-        link = self._link
-        if (
-            link is not None
-            and link.transport is not None
-            and link.transport.pending_bytes() > self._max_pending_bytes
-        ):
+        if self.pending_bytes > self._max_pending_bytes:
             raise StreamOverflow(
                 f"more than {self._max_pending_bytes} bytes wait for the network; "
                 "await session.drain() between pieces"

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "OCCUPIES",
     "ON_DEADLINE",
+    "UNSETTLED",
     "TOLERANCES",
     "TRANSITIONS",
     "Action",
@@ -317,7 +318,7 @@ class Outcome(msgspec.Struct, frozen=True):
         return f"{self.kind} ({said})" if said else str(self.kind)
 
 
-_UNSETTLED = Outcome(OutcomeKind.UNSETTLED)
+UNSETTLED = Outcome(OutcomeKind.UNSETTLED)
 
 # What its deadline means to a response, where it does not go on in its favour: the input that it
 # fires, the cause if that ends the streams, and the outcome if that settles it.
@@ -327,11 +328,11 @@ ON_DEADLINE: dict[ResponseState, tuple[ResponseInput, Cause | None, Outcome]] = 
         Cause.TIMED_OUT,
         Outcome(OutcomeKind.TIMED_OUT, "never_sent"),
     ),
-    _S.REQUESTED: (_I.CREATE_TIMEOUT, Cause.TIMED_OUT, _UNSETTLED),
-    _S.ACTIVE: (_I.STALLED, Cause.STALLED, _UNSETTLED),
-    _S.CANCEL_DEFERRED: (_I.SETTLE_TIMEOUT, None, _UNSETTLED),
-    _S.CANCELLING: (_I.SETTLE_TIMEOUT, None, _UNSETTLED),
-    _S.REVOKING: (_I.SETTLE_TIMEOUT, None, _UNSETTLED),
+    _S.REQUESTED: (_I.CREATE_TIMEOUT, Cause.TIMED_OUT, UNSETTLED),
+    _S.ACTIVE: (_I.STALLED, Cause.STALLED, UNSETTLED),
+    _S.CANCEL_DEFERRED: (_I.SETTLE_TIMEOUT, None, UNSETTLED),
+    _S.CANCELLING: (_I.SETTLE_TIMEOUT, None, UNSETTLED),
+    _S.REVOKING: (_I.SETTLE_TIMEOUT, None, UNSETTLED),
 }
 
 

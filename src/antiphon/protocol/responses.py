@@ -35,6 +35,7 @@ from antiphon.protocol.resource import bytes_per_ms, cancelled_by_client, lane_o
 from antiphon.protocol.response import (
     OCCUPIES,
     ON_DEADLINE,
+    UNSETTLED,
     Action,
     Cause,
     Lane,
@@ -74,7 +75,6 @@ _WANTED = frozenset({_S.QUEUED, _S.REQUESTED})
 # The server has named a response in one of these, and not yet said that it is over.
 _NAMED = frozenset({_S.ACTIVE, _S.CANCELLING, _S.REVOKING})
 _OVER = frozenset({_S.CLOSED, _S.ABANDONED})
-_UNSETTLED = Outcome(OutcomeKind.UNSETTLED)
 _NEVER_SENT = Outcome(OutcomeKind.CANCELLED, "never_sent")
 # Looked up once: to name a member of an enumeration costs as much as a call.
 _SEND_CREATE, _SEND_CANCEL, _OPEN = Action.SEND_CREATE, Action.SEND_CANCEL, Action.OPEN
@@ -449,7 +449,7 @@ class Responses:
         now: float,
         *,
         cause: Cause | None = None,
-        outcome: Outcome = _UNSETTLED,
+        outcome: Outcome = UNSETTLED,
         resource: ResponseResource | None = None,
     ) -> bool:
         """Go through one row of the table. False when there is none: reported, nothing changed.
@@ -520,8 +520,7 @@ class Responses:
         # without naming it (P-311): no id can ever be known there, and it runs one at a time.
         if response.cancel_event_id is not None:
             return
-        self._event_number += 1  # as next_event_id(), without the call
-        response.cancel_event_id = f"{self._prefix}-{self._event_number}"
+        response.cancel_event_id = self.next_event_id()
         self._requests.add(Request(response.cancel_event_id, _RESPONSE_CANCEL, response=response))
         effects.append(
             Send(
