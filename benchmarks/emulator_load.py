@@ -27,8 +27,9 @@ import msgspec
 import picows
 import pybase64
 
-from antiphon.emulator import Behaviour, EmulatorServer, Pace, Prompt, Script, say, speech
-from antiphon.emulator.script import Answer
+from antiphon.emulator import Behaviour, EmulatorServer, Pace, Prompt, Script, say
+from antiphon.emulator.audio import speech
+from antiphon.emulator.scripts.script import Answer
 
 __all__: list[str] = []
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 
-from antiphon.emulator.behaviour import Behaviour
-from antiphon.emulator.profiles import PROFILES
+from antiphon.emulator.knobs.behaviour import Behaviour
+from antiphon.emulator.knobs.profiles import PROFILES
 from antiphon.protocol.response import TOLERANCES, TRANSITIONS, ResponseState, Table
 
 __all__ = ["DRAWN", "main", "redraw"]

@@ -223,7 +223,7 @@ def test_relative_import_in_a_package_counts_from_the_package() -> None:
     ("layer", "target", "name", "allowed"),
     [
         ("emulator", "antiphon.wire.items", "Item", True),
-        ("emulator", "antiphon.emulator.pace", "Pace", True),
+        ("emulator", "antiphon.emulator.knobs.pace", "Pace", True),
         ("emulator", "antiphon.protocol.response", "Lane", False),
         ("emulator", "antiphon", "protocol", False),
         ("emulator", "antiphon", "wire", True),

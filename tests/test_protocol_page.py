@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.emulator.behaviour import Behaviour
+from antiphon.emulator.knobs.behaviour import Behaviour
 from docs.generate import DRAWN, redraw
 
 __all__: list[str] = []

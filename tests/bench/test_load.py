@@ -9,7 +9,7 @@ import pytest
 
 from antiphon.bench.load import Measured, percentile
 from antiphon.bench.load import _check as check
-from antiphon.emulator import speech
+from antiphon.emulator.audio import speech
 
 __all__: list[str] = []
 

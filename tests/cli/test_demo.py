@@ -15,7 +15,8 @@ import antiphon
 from antiphon.cli.demo.claims import Seen, check
 from antiphon.cli.demo.files import spoken_sentence
 from antiphon.cli.demo.observer import Line, Observer
-from antiphon.emulator import EmulatorServer, Faults, Script, on, profile, say, speech
+from antiphon.emulator import EmulatorServer, Faults, Script, on, profile, say
+from antiphon.emulator.audio import speech
 from antiphon.wire.client_events import ResponseCancel
 from tests.helpers.command import COMMAND, environment
 from tests.helpers.command import antiphon as run_antiphon

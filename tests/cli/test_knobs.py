@@ -8,7 +8,7 @@ import pytest
 
 from antiphon.cli.knobs import knob, listing, turned
 from antiphon.emulator import PROFILES, Behaviour, Pace, profile
-from antiphon.emulator.choices import CancelNoIdScope
+from antiphon.emulator.knobs.choices import CancelNoIdScope
 
 __all__: list[str] = []
 

@@ -7,7 +7,7 @@ import pytest
 
 from antiphon.cli.script_file import ScriptFileError, read_script
 from antiphon.emulator import answer, call, fail, incomplete, say, silence, stall, text
-from antiphon.emulator.script import Answer
+from antiphon.emulator.scripts.script import Answer
 
 __all__: list[str] = []
 

@@ -12,7 +12,8 @@ import pytest
 
 import antiphon
 from antiphon.client.audio import Resampler
-from antiphon.emulator import Behaviour, MemoryConnector, Script, say, speech
+from antiphon.emulator import Behaviour, MemoryConnector, Script, say
+from antiphon.emulator.audio import speech
 from tests.client.peer import Line, Peer, soon, virtual
 
 __all__: list[str] = []

@@ -18,8 +18,8 @@ from antiphon.emulator import (
     call,
     fail,
     say,
-    speech,
 )
+from antiphon.emulator.audio import speech
 from tests.client.peer import soon, virtual
 
 __all__: list[str] = []

@@ -17,9 +17,9 @@ from antiphon.emulator import (
     incomplete,
     say,
     silence,
-    speech,
     text,
 )
+from antiphon.emulator.audio import speech
 from tests.client.peer import Peer, soon, virtual
 
 __all__: list[str] = []

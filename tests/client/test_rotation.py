@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 import antiphon
-from antiphon.emulator import Behaviour, MemoryConnector, Pace, Script, say, speech
+from antiphon.emulator import Behaviour, MemoryConnector, Pace, Script, say
+from antiphon.emulator.audio import speech
 from tests.client.peer import Peer, soon, virtual
 
 __all__: list[str] = []

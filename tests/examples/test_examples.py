@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.emulator import EmulatorServer, speech
+from antiphon.emulator import EmulatorServer
+from antiphon.emulator.audio import speech
 from tests.helpers.command import environment
 
 __all__: list[str] = []

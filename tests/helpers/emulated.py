@@ -25,8 +25,16 @@ from antiphon.emulator import (
     SendHalfFrame,
     ServerEffect,
 )
-from antiphon.emulator.handshake import Opening
-from antiphon.emulator.work import NO_FACULTIES, Ended, Faculties, Failed, Heard, Result, Work
+from antiphon.emulator.engine.handshake import Opening
+from antiphon.emulator.faculties.work import (
+    NO_FACULTIES,
+    Ended,
+    Faculties,
+    Failed,
+    Heard,
+    Result,
+    Work,
+)
 
 __all__ = ["Emulated", "Json", "user_text"]
 

@@ -16,7 +16,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from antiphon.emulator import EmulatorServer, Engine, speech
+from antiphon.emulator import EmulatorServer, Engine
+from antiphon.emulator.audio import speech
 from tests.interop.environments import ROOT, Environment
 
 __all__ = ["SPOKEN", "ClientProcess", "Observed", "heard_whole", "sent_by"]

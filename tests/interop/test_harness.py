@@ -2,7 +2,7 @@
 
 import pytest
 
-from antiphon.emulator import speech
+from antiphon.emulator.audio import speech
 from tests.interop.harness import Observed, heard_whole
 
 __all__: list[str] = []

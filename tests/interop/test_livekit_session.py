@@ -6,7 +6,8 @@ changes: one "current generation" takes every event, whatever response it names.
 
 import pytest
 
-from antiphon.emulator import EmulatorServer, Engine, Pace, Script, call, say, speech
+from antiphon.emulator import EmulatorServer, Engine, Pace, Script, call, say
+from antiphon.emulator.audio import speech
 from tests.interop.harness import ClientProcess, Observed, heard_whole, sent_by
 
 __all__: list[str] = []

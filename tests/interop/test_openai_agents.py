@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from antiphon.emulator import EmulatorServer, Pace, Script, call, say, speech
+from antiphon.emulator import EmulatorServer, Pace, Script, call, say
+from antiphon.emulator.audio import speech
 from tests.interop.harness import ClientProcess, Observed, heard_whole, sent_by
 
 __all__: list[str] = []

@@ -2,7 +2,8 @@
 
 import pytest
 
-from antiphon.emulator import EmulatorServer, Pace, Script, call, say, speech
+from antiphon.emulator import EmulatorServer, Pace, Script, call, say
+from antiphon.emulator.audio import speech
 from tests.interop.harness import ClientProcess, heard_whole
 
 __all__: list[str] = []

@@ -2,7 +2,8 @@
 
 import pytest
 
-from antiphon.emulator import Behaviour, EmulatorServer, Engine, Pace, Script, call, say, speech
+from antiphon.emulator import Behaviour, EmulatorServer, Engine, Pace, Script, call, say
+from antiphon.emulator.audio import speech
 from tests.interop.harness import ClientProcess, Observed, heard_whole, sent_by
 
 __all__: list[str] = []

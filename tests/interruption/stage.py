@@ -26,8 +26,8 @@ from antiphon.emulator import (
     Script,
     run_virtual,
     say,
-    speech,
 )
+from antiphon.emulator.audio import speech
 from antiphon.wire.server_events import ServerEvent
 
 __all__ = ["CARRIERS", "CUE", "LONG", "MODELS", "SENTENCES", "Ear", "Sentence", "Stage", "sentence"]

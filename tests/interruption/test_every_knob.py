@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from antiphon.emulator import Behaviour
-from antiphon.emulator.behaviour import knobs
+from antiphon.emulator.knobs.behaviour import knobs
 from tests.interruption.stage import MODELS, SENTENCES, Sentence, perform
 
 __all__: list[str] = []

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 import antiphon
-from antiphon.emulator import Faults, Script, answer, call, on, say, speech
+from antiphon.emulator import Faults, Script, answer, call, on, say
+from antiphon.emulator.audio import speech
 from tests.interruption.stage import CUE, LONG, Stage, sentence
 
 __all__: list[str] = []

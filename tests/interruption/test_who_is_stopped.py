@@ -3,7 +3,8 @@
 import asyncio
 
 import antiphon
-from antiphon.emulator import Script, profile, say, speech
+from antiphon.emulator import Script, profile, say
+from antiphon.emulator.audio import speech
 from tests.interruption.stage import LONG, Stage, sentence
 
 __all__: list[str] = []

@@ -10,17 +10,8 @@ from typing import Any
 import pytest
 from livekit.agents import APIConnectOptions, APIError, llm
 
-from antiphon.emulator import (
-    Answer,
-    Behaviour,
-    EmulatorServer,
-    Engine,
-    Faults,
-    Pace,
-    Script,
-    say,
-    speech,
-)
+from antiphon.emulator import Answer, Behaviour, EmulatorServer, Engine, Faults, Pace, Script, say
+from antiphon.emulator.audio import speech
 from livekit import rtc
 
 __all__ = [

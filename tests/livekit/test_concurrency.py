@@ -10,7 +10,8 @@ import pytest
 from livekit.agents import llm
 
 from antiphon import OutcomeKind
-from antiphon.emulator import Pace, call, say, speech
+from antiphon.emulator import Pace, call, say
+from antiphon.emulator.audio import speech
 from antiphon.livekit import RealtimeModel
 from tests.livekit.harness import both, emulated, open_session, until
 

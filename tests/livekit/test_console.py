@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from antiphon.emulator import EmulatorServer, Pace, call, say, speech
+from antiphon.emulator import EmulatorServer, Pace, call, say
+from antiphon.emulator.audio import speech
 from tests.livekit.harness import emulated, until
 from tests.livekit.peers.console import Console
 

@@ -101,6 +101,6 @@ async def test_everything_ends_well_in_calm_weather(seed: int) -> None:
 
 
 def _tag(response_id: str) -> int:
-    from antiphon.emulator import speech
+    from antiphon.emulator.audio import speech
 
     return speech.tag_of(response_id)

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from livekit.agents import llm
 
-from antiphon.emulator import Pace, answer, call, fail, incomplete, say, silence, speech, text
+from antiphon.emulator import Pace, answer, call, fail, incomplete, say, silence, text
+from antiphon.emulator.audio import speech
 from tests.livekit.harness import BOTH, emulated, open_session, until
 
 __all__: list[str] = []

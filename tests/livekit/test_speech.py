@@ -6,7 +6,8 @@ import numpy
 import pytest
 from openai.types.realtime.realtime_audio_input_turn_detection import ServerVad
 
-from antiphon.emulator import Faults, Pace, on, say, speech
+from antiphon.emulator import Faults, Pace, on, say
+from antiphon.emulator.audio import speech
 from antiphon.livekit.audio import Microphone, to_pcm
 from tests.livekit.harness import BOTH, both, emulated, open_session, pushed, until
 

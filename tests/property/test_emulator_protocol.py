@@ -20,18 +20,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from antiphon.emulator import (
-    Behaviour,
-    Script,
-    answer,
-    call,
-    fail,
-    incomplete,
-    say,
-    silence,
-    speech,
-)
-from antiphon.emulator.choices import (
+from antiphon.emulator import Behaviour, Script, answer, call, fail, incomplete, say, silence
+from antiphon.emulator.audio import speech
+from antiphon.emulator.knobs.choices import (
     ActiveErrorForm,
     CancelCloseItems,
     CancelNoIdScope,

@@ -8,9 +8,10 @@ from collections.abc import AsyncGenerator, AsyncIterator
 import pytest
 from aiohttp import web
 
-from antiphon.emulator import Behaviour, ChatBrain, EmulatorServer, Pace, Script, say, speech
-from antiphon.emulator.brain import BrainError, Called, Finished, Said, Thought
-from antiphon.emulator.chat import Chat
+from antiphon.emulator import Behaviour, ChatBrain, EmulatorServer, Pace, Script, say
+from antiphon.emulator.audio import speech
+from antiphon.emulator.faculties.brain import BrainError, Called, Finished, Said, Thought
+from antiphon.emulator.faculties.chat import Chat
 from antiphon.exceptions import MissingDependency
 from tests.voice.chat_server import ChatServer, chat_server, finish, part_of_call, said, streams
 from tests.voice.talk import SECONDS, Talk, talk
@@ -276,6 +277,6 @@ async def test_more_options_go_into_the_request(chat: ChatServer) -> None:
 
 
 def test_without_aiohttp_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("antiphon.emulator.brain.find_spec", lambda name: None)
+    monkeypatch.setattr("antiphon.emulator.faculties.brain.find_spec", lambda name: None)
     with pytest.raises(MissingDependency, match=r"pip install 'antiphon\[voice\]'"):
         ChatBrain("http://127.0.0.1:1/v1", "small")

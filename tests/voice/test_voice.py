@@ -18,9 +18,9 @@ from antiphon.emulator import (
     Voice,
     run_virtual,
     say,
-    speech,
 )
-from antiphon.emulator.formats import PCM16, PCMA, PCMU, AudioFormat
+from antiphon.emulator.audio import speech
+from antiphon.emulator.audio.formats import PCM16, PCMA, PCMU, AudioFormat
 from antiphon.exceptions import MissingDependency
 from tests.voice.talk import talk
 
@@ -161,7 +161,8 @@ def test_a_missing_package_is_named_with_what_to_install(
     monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
     monkeypatch.setattr(
-        "antiphon.emulator.voice.find_spec", lambda name: None if name == package else object()
+        "antiphon.emulator.faculties.voice.find_spec",
+        lambda name: None if name == package else object(),
     )
     with pytest.raises(MissingDependency, match=rf"{package}: pip install 'antiphon\[voice\]'"):
         Voice()

@@ -19,7 +19,7 @@ from antiphon.client.connect import connect
 from antiphon.client.handle import ResponseHandle
 from antiphon.client.reconnect import ReconnectPolicy
 from antiphon.client.session import Session
-from antiphon.emulator import speech
+from antiphon.emulator.audio import speech
 from antiphon.exceptions import RealtimeError
 
 __all__ = ["Measured", "Plan", "percentile", "run_load"]

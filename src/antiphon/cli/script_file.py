@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 
 from antiphon.emulator import Script, answer, call, fail, incomplete, say, silence, stall, text
-from antiphon.emulator.script import Answer
+from antiphon.emulator.scripts.script import Answer
 
 __all__ = ["FORMAT", "ScriptFileError", "read_script"]
 

@@ -24,8 +24,8 @@ from antiphon.emulator import (
     Voice,
     profile,
 )
-from antiphon.emulator.formats import PCM16
-from antiphon.emulator.vad import VoiceDetector
+from antiphon.emulator.audio.formats import PCM16
+from antiphon.emulator.audio.vad import VoiceDetector
 from antiphon.exceptions import MissingDependency
 
 __all__ = ["add_arguments", "run"]

@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 from antiphon.lazy import lazily
 
 if TYPE_CHECKING:
-    from antiphon.emulator.behaviour import Behaviour
-    from antiphon.emulator.brain import ChatBrain
-    from antiphon.emulator.effects import (
+    from antiphon.emulator.engine.effects import (
         Abort,
         Ask,
         CloseConnection,
@@ -23,12 +21,23 @@ if TYPE_CHECKING:
         SendHalfFrame,
         ServerEffect,
     )
-    from antiphon.emulator.engine import Engine
-    from antiphon.emulator.faults import Chance, Faults, after, on
-    from antiphon.emulator.memory import MemoryConnector, MemoryTransport
-    from antiphon.emulator.pace import Pace
-    from antiphon.emulator.profiles import PROFILES, profile
-    from antiphon.emulator.script import (
+    from antiphon.emulator.engine.engine import Engine
+    from antiphon.emulator.engine.faults import Chance, Faults, after, on
+    from antiphon.emulator.faculties.brain import ChatBrain
+    from antiphon.emulator.faculties.voice import Voice
+    from antiphon.emulator.knobs.behaviour import Behaviour
+    from antiphon.emulator.knobs.pace import Pace
+    from antiphon.emulator.knobs.profiles import PROFILES, profile
+    from antiphon.emulator.running.memory import MemoryConnector, MemoryTransport
+    from antiphon.emulator.running.server import EmulatorServer
+    from antiphon.emulator.running.threaded import ThreadedServer
+    from antiphon.emulator.running.virtual_time import (
+        VirtualDeadlock,
+        VirtualTimeLoop,
+        VirtualTimeout,
+        run_virtual,
+    )
+    from antiphon.emulator.scripts.script import (
         Answer,
         Prompt,
         Script,
@@ -43,15 +52,6 @@ if TYPE_CHECKING:
         stall,
         text,
     )
-    from antiphon.emulator.server import EmulatorServer
-    from antiphon.emulator.threaded import ThreadedServer
-    from antiphon.emulator.virtual_time import (
-        VirtualDeadlock,
-        VirtualTimeLoop,
-        VirtualTimeout,
-        run_virtual,
-    )
-    from antiphon.emulator.voice import Voice
 
 __all__ = [
     "PROFILES",
@@ -98,22 +98,22 @@ __all__ = [
 
 # As above; loaded when first used.
 _HOMES = {
-    "behaviour": "Behaviour",
-    "brain": "ChatBrain",
-    "effects": "Abort Ask CloseConnection Drop Proceed SendFrame SendHalfFrame ServerEffect",
-    "engine": "Engine",
-    "faults": "Chance Faults after on",
-    "memory": "MemoryConnector MemoryTransport",
-    "pace": "Pace",
-    "profiles": "PROFILES profile",
-    "script": (
+    "knobs.behaviour": "Behaviour",
+    "faculties.brain": "ChatBrain",
+    "engine.effects": "Abort Ask CloseConnection Drop Proceed SendFrame SendHalfFrame ServerEffect",
+    "engine.engine": "Engine",
+    "engine.faults": "Chance Faults after on",
+    "running.memory": "MemoryConnector MemoryTransport",
+    "knobs.pace": "Pace",
+    "knobs.profiles": "PROFILES profile",
+    "scripts.script": (
         "Answer Prompt Script ScriptNotConsumed answer call fail incomplete misheard say "
         "silence stall text"
     ),
-    "server": "EmulatorServer",
-    "threaded": "ThreadedServer",
-    "virtual_time": "VirtualDeadlock VirtualTimeLoop VirtualTimeout run_virtual",
-    "voice": "Voice",
+    "running.server": "EmulatorServer",
+    "running.threaded": "ThreadedServer",
+    "running.virtual_time": "VirtualDeadlock VirtualTimeLoop VirtualTimeout run_virtual",
+    "faculties.voice": "Voice",
 }
 
 __getattr__ = lazily(__name__, _HOMES)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from antiphon.emulator.threaded import ThreadedServer
+    from antiphon.emulator.running.threaded import ThreadedServer
 
 __all__ = ["pytest_configure", "pytest_runtest_makereport", "realtime_server", "realtime_url"]
 
@@ -49,7 +49,7 @@ def pytest_runtest_makereport(
 @pytest.fixture(scope="session")
 def _antiphon_server() -> Iterator["ThreadedServer"]:
     # Imported here: loading the plugin must cost nothing where no test uses it.
-    from antiphon.emulator.threaded import ThreadedServer
+    from antiphon.emulator.running.threaded import ThreadedServer
 
     with ThreadedServer() as server:
         yield server

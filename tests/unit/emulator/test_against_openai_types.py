@@ -17,9 +17,9 @@ from antiphon.emulator import (
     incomplete,
     misheard,
     say,
-    speech,
     text,
 )
+from antiphon.emulator.audio import speech
 from antiphon.wire.base import Malformed, UnknownEvent
 from antiphon.wire.codec import Codec
 from tests.helpers.emulated import Emulated, Json, user_text

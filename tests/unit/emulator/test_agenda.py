@@ -1,6 +1,6 @@
 """Deadlines in order."""
 
-from antiphon.emulator.agenda import Agenda
+from antiphon.emulator.state.agenda import Agenda
 
 __all__: list[str] = []
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from antiphon.emulator.chat import Chat, chat_of
-from antiphon.emulator.conversation import ConversationItem
+from antiphon.emulator.faculties.chat import Chat, chat_of
+from antiphon.emulator.state.conversation import ConversationItem
 
 __all__: list[str] = []
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.emulator.conversation import Conversation, ConversationItem, count_tokens
-from antiphon.emulator.errors import Refusal
+from antiphon.emulator.shapes.errors import Refusal
+from antiphon.emulator.state.conversation import Conversation, ConversationItem, count_tokens
 
 __all__: list[str] = []
 

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.emulator import Behaviour, Pace, Script, answer, call, profile, say, speech, text
-from antiphon.emulator.choices import Dialect
-from antiphon.emulator.dialect import translator
-from antiphon.emulator.errors import Refusal
+from antiphon.emulator import Behaviour, Pace, Script, answer, call, profile, say, text
+from antiphon.emulator.audio import speech
+from antiphon.emulator.knobs.choices import Dialect
+from antiphon.emulator.shapes.dialect import translator
+from antiphon.emulator.shapes.errors import Refusal
 from antiphon.wire.base import Malformed, UnknownEvent
 from antiphon.wire.codec import Codec
 from antiphon.wire.dialects import BETA

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from antiphon.emulator import Behaviour, Engine, Script, SendFrame, say, speech
+from antiphon.emulator import Behaviour, Engine, Script, SendFrame, say
+from antiphon.emulator.audio import speech
 from tests.helpers.emulated import Emulated, Json
 
 __all__: list[str] = []

@@ -17,7 +17,7 @@ from antiphon.emulator import (
     on,
     say,
 )
-from antiphon.emulator.faults import Rule
+from antiphon.emulator.engine.faults import Rule
 from tests.helpers.emulated import Emulated
 
 __all__: list[str] = []

@@ -4,7 +4,7 @@ from array import array
 
 import pytest
 
-from antiphon.emulator.formats import (
+from antiphon.emulator.audio.formats import (
     PCM16,
     PCMA,
     PCMU,

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antiphon.emulator import Pace, answer, call, say, silence, text
-from antiphon.emulator.formats import PCM16, PCMU
-from antiphon.emulator.generation import Step, StepKind, plan
+from antiphon.emulator.audio.formats import PCM16, PCMU
+from antiphon.emulator.engine.generation import Step, StepKind, plan
 
 __all__: list[str] = []
 

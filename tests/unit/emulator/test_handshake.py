@@ -3,8 +3,8 @@
 import pytest
 
 from antiphon.emulator import Behaviour, CloseConnection
-from antiphon.emulator.choices import AuthFailure
-from antiphon.emulator.handshake import HttpRefusal, Opening, judge
+from antiphon.emulator.engine.handshake import HttpRefusal, Opening, judge
+from antiphon.emulator.knobs.choices import AuthFailure
 from tests.helpers.emulated import Emulated
 
 __all__: list[str] = []

@@ -3,7 +3,7 @@
 import uuid
 from random import Random
 
-from antiphon.emulator.ids import Ids
+from antiphon.emulator.state.ids import Ids
 
 __all__: list[str] = []
 

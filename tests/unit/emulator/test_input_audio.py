@@ -5,8 +5,9 @@ import sys
 import pybase64
 import pytest
 
-from antiphon.emulator import Behaviour, Pace, Script, misheard, say, speech
-from antiphon.emulator.formats import encode_g711
+from antiphon.emulator import Behaviour, Pace, Script, misheard, say
+from antiphon.emulator.audio import speech
+from antiphon.emulator.audio.formats import encode_g711
 from tests.helpers.emulated import Emulated, Json
 
 __all__: list[str] = []

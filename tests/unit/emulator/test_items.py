@@ -3,7 +3,8 @@
 import pybase64
 import pytest
 
-from antiphon.emulator import Behaviour, Pace, Script, answer, call, say, speech
+from antiphon.emulator import Behaviour, Pace, Script, answer, call, say
+from antiphon.emulator.audio import speech
 from tests.helpers.emulated import Emulated, Json, user_text
 
 __all__: list[str] = []

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from antiphon.emulator import Behaviour
-from antiphon.emulator.behaviour import knobs
+from antiphon.emulator.knobs.behaviour import knobs
 from tests.unit.emulator.knob_cases import cancelling, lanes, others
 from tests.unit.emulator.knob_cases.registry import CASES, Case
 

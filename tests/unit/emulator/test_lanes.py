@@ -2,9 +2,10 @@
 
 import pytest
 
-from antiphon.emulator import Behaviour, Pace, Script, say, speech
-from antiphon.emulator.lanes import Lanes
-from antiphon.emulator.response import Phase
+from antiphon.emulator import Behaviour, Pace, Script, say
+from antiphon.emulator.audio import speech
+from antiphon.emulator.engine.lanes import Lanes
+from antiphon.emulator.engine.response import Phase
 from tests.helpers.emulated import Emulated
 
 __all__: list[str] = []

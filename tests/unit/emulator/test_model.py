@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from antiphon.emulator.model import converse
-from antiphon.emulator.script import OutputKind, Prompt
+from antiphon.emulator.scripts.builtin import converse
+from antiphon.emulator.scripts.script import OutputKind, Prompt
 
 __all__: list[str] = []
 

@@ -8,21 +8,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from antiphon.emulator import MemoryConnector, performer, run_virtual
-from antiphon.emulator.brain import Finished, Said, Thought
-from antiphon.emulator.chat import Chat
-from antiphon.emulator.effects import Ask, Drop, Proceed
-from antiphon.emulator.formats import PCM16, PCMA, AudioFormat
-from antiphon.emulator.performer import (
-    Brain,
-    Errands,
-    Performer,
-    SpokenLanguage,
-    cut_off,
-    sentences,
-)
-from antiphon.emulator.script import Output, OutputKind
-from antiphon.emulator.work import (
+from antiphon.emulator import MemoryConnector, run_virtual
+from antiphon.emulator.audio.formats import PCM16, PCMA, AudioFormat
+from antiphon.emulator.engine.effects import Ask, Drop, Proceed
+from antiphon.emulator.faculties.brain import Finished, Said, Thought
+from antiphon.emulator.faculties.chat import Chat
+from antiphon.emulator.faculties.work import (
     Ended,
     Failed,
     Heard,
@@ -33,6 +24,16 @@ from antiphon.emulator.work import (
     Transcribe,
     Words,
 )
+from antiphon.emulator.running import performer
+from antiphon.emulator.running.performer import (
+    Brain,
+    Errands,
+    Performer,
+    SpokenLanguage,
+    cut_off,
+    sentences,
+)
+from antiphon.emulator.scripts.script import Output, OutputKind
 
 __all__: list[str] = []
 

@@ -12,11 +12,11 @@ from antiphon.emulator import (
     incomplete,
     say,
     silence,
-    speech,
     stall,
     text,
 )
-from antiphon.emulator.response import TRANSITIONS, Cause, Phase
+from antiphon.emulator.audio import speech
+from antiphon.emulator.engine.response import TRANSITIONS, Cause, Phase
 from tests.helpers.emulated import Emulated, user_text
 
 __all__: list[str] = []
@@ -198,7 +198,7 @@ def test_response_overrides_the_session_for_itself_only() -> None:
 
 @pytest.mark.parametrize("name", ["audio/pcmu", "audio/pcma"])
 def test_g711_output_carries_its_marks(name: str) -> None:
-    from antiphon.emulator.formats import audio_format
+    from antiphon.emulator.audio.formats import audio_format
 
     client = Emulated(INSTANT, Script([say("Hi.", ms=430)]))
     only = client.created_id(audio={"output": {"format": {"type": name}}})

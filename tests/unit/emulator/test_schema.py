@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.emulator.errors import Refusal
-from antiphon.emulator.schema import (
+from antiphon.emulator.shapes.client_events import CLIENT_EVENTS
+from antiphon.emulator.shapes.errors import Refusal
+from antiphon.emulator.shapes.schema import (
     Check,
     anything,
     array,
@@ -21,7 +22,6 @@ from antiphon.emulator.schema import (
     string,
     tagged,
 )
-from antiphon.emulator.shapes import CLIENT_EVENTS
 
 __all__: list[str] = []
 

@@ -16,8 +16,8 @@ from antiphon.emulator import (
     stall,
     text,
 )
-from antiphon.emulator.pace import Pace
-from antiphon.emulator.script import Ending, Output, OutputKind, Status
+from antiphon.emulator.knobs.pace import Pace
+from antiphon.emulator.scripts.script import Ending, Output, OutputKind, Status
 
 __all__: list[str] = []
 

@@ -10,17 +10,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from antiphon.emulator import (
-    Behaviour,
-    EmulatorServer,
-    Faults,
-    Pace,
-    Script,
-    after,
-    on,
-    say,
-    speech,
-)
+from antiphon.emulator import Behaviour, EmulatorServer, Faults, Pace, Script, after, on, say
+from antiphon.emulator.audio import speech
 
 __all__: list[str] = []
 

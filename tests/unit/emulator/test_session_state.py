@@ -5,8 +5,8 @@ import copy
 import pytest
 
 from antiphon.emulator import Behaviour, Pace, Script, say
-from antiphon.emulator.engine import DEFAULT_EPOCH
-from antiphon.emulator.session_state import DEFAULT_INSTRUCTIONS
+from antiphon.emulator.engine.engine import DEFAULT_EPOCH
+from antiphon.emulator.state.session import DEFAULT_INSTRUCTIONS
 from tests.helpers.emulated import Emulated, Json
 
 __all__: list[str] = []

@@ -5,9 +5,9 @@ from array import array
 
 import pytest
 
-from antiphon.emulator import speech
-from antiphon.emulator.formats import PCM16, PCMA, PCMU, AudioFormat
-from antiphon.emulator.speech import Mark, Span, identify, spans, synthesize, tag_of
+from antiphon.emulator.audio import speech
+from antiphon.emulator.audio.formats import PCM16, PCMA, PCMU, AudioFormat
+from antiphon.emulator.audio.speech import Mark, Span, identify, spans, synthesize, tag_of
 
 __all__: list[str] = []
 

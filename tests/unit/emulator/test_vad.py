@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from antiphon.emulator import speech
-from antiphon.emulator.formats import PCM16, PCMU, encode_g711
-from antiphon.emulator.vad import VoiceDetector
+from antiphon.emulator.audio import speech
+from antiphon.emulator.audio.formats import PCM16, PCMU, encode_g711
+from antiphon.emulator.audio.vad import VoiceDetector
 from antiphon.exceptions import MissingDependency
 from tests.helpers.emulated import Emulated
 

@@ -3,10 +3,10 @@
 import pybase64
 import pytest
 
-from antiphon.emulator import Behaviour, Pace, Script, say, speech
-from antiphon.emulator.formats import PCM16, PCMU
-from antiphon.emulator.script import Ending, Output, OutputKind, Status
-from antiphon.emulator.work import (
+from antiphon.emulator import Behaviour, Pace, Script, say
+from antiphon.emulator.audio import speech
+from antiphon.emulator.audio.formats import PCM16, PCMU
+from antiphon.emulator.faculties.work import (
     Ended,
     Faculties,
     Failed,
@@ -17,6 +17,7 @@ from antiphon.emulator.work import (
     Transcribe,
     Words,
 )
+from antiphon.emulator.scripts.script import Ending, Output, OutputKind, Status
 from tests.helpers.emulated import Emulated, Json, user_text
 
 __all__: list[str] = []

@@ -18,8 +18,8 @@ from antiphon.cli.demo.observer import Line, Observer
 from antiphon.cli.demo.plain import PlainView
 from antiphon.cli.demo.scene import CONFIG, Scene, SceneBroke, script
 from antiphon.emulator import EmulatorServer, profile
-from antiphon.emulator.formats import PCM16
-from antiphon.emulator.vad import VoiceDetector
+from antiphon.emulator.audio.formats import PCM16
+from antiphon.emulator.audio.vad import VoiceDetector
 
 __all__ = ["View", "add_arguments", "perform", "run"]
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import antiphon
 from antiphon.cli.demo.observer import Observer, Track
-from antiphon.emulator import Engine, speech
+from antiphon.emulator import Engine
+from antiphon.emulator.audio import speech
 
 __all__ = ["Claim", "Seen", "check"]
 

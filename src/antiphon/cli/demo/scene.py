@@ -15,7 +15,7 @@ from antiphon.cli.demo.claims import Seen
 from antiphon.cli.demo.files import RATE
 from antiphon.cli.demo.observer import BYTES_PER_S, Observer, Track
 from antiphon.emulator import Pace, Script, say
-from antiphon.emulator.script import Answer
+from antiphon.emulator.scripts.script import Answer
 from antiphon.wire.client_events import ResponseCancel
 
 __all__ = ["CONFIG", "Scene", "SceneBroke", "script"]

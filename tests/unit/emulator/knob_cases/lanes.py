@@ -1,6 +1,7 @@
 """Cases of the knobs about lanes, admission and generation."""
 
-from antiphon.emulator import Behaviour, Pace, Script, answer, call, fail, say, speech
+from antiphon.emulator import Behaviour, Pace, Script, answer, call, fail, say
+from antiphon.emulator.audio import speech
 from tests.helpers.emulated import Emulated, user_text
 from tests.unit.emulator.knob_cases.registry import LONG, code, shows, story
 

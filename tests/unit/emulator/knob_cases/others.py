@@ -1,7 +1,8 @@
 """Cases of the knobs about errors, items, transcription, the session, and extras on the wire."""
 
-from antiphon.emulator import Behaviour, CloseConnection, Pace, Script, call, say, speech
-from antiphon.emulator.handshake import HttpRefusal, Opening, judge
+from antiphon.emulator import Behaviour, CloseConnection, Pace, Script, call, say
+from antiphon.emulator.audio import speech
+from antiphon.emulator.engine.handshake import HttpRefusal, Opening, judge
 from tests.helpers.emulated import Emulated, Json, user_text
 from tests.unit.emulator.knob_cases.registry import LONG, shows, story
 

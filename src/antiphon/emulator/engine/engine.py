@@ -1,0 +1,323 @@
+"""One emulated session, without sockets, tasks or clock.
+
+The shell tells the engine what happens and when, and gets back what to do:
+
+    effects = engine.connect(now)
+    effects = engine.receive(frame, now)        # for each frame of the client
+    effects = engine.advance(now)               # when now >= engine.next_deadline()
+    effects = engine.answered(work_id, result, now)   # for what comes of each `Ask`, if any
+    engine.lost(now)                            # when the connection is gone
+
+`now` is any clock in seconds that does not go backwards. Apply the effects in order, then ask for
+`next_deadline()` again: every call may change it. Nothing a client sends makes the engine raise.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from antiphon.emulator.engine.cancel import Canceller
+from antiphon.emulator.engine.core import Core
+from antiphon.emulator.engine.effects import ServerEffect
+from antiphon.emulator.engine.faults import Faults
+from antiphon.emulator.engine.handshake import Opening
+from antiphon.emulator.engine.hearing import Hearing
+from antiphon.emulator.engine.input_audio import InputAudio
+from antiphon.emulator.engine.items import Items
+from antiphon.emulator.engine.lanes import Request
+from antiphon.emulator.engine.outlet import FrameOutlet
+from antiphon.emulator.engine.response import Response
+from antiphon.emulator.engine.responses import Responses
+from antiphon.emulator.faculties.work import NO_FACULTIES, Faculties, Result
+from antiphon.emulator.knobs.behaviour import Behaviour
+from antiphon.emulator.knobs.choices import (
+    BadJsonReply,
+    ConversationCreated,
+    Expiry,
+    UnknownEventReply,
+)
+from antiphon.emulator.scripts.script import Script
+from antiphon.emulator.shapes import errors
+from antiphon.emulator.shapes.client_events import CLIENT_EVENTS
+from antiphon.emulator.shapes.dialect import translator
+from antiphon.emulator.shapes.errors import Refusal
+
+__all__ = ["Engine"]
+
+Json = dict[str, Any]
+DEFAULT_EPOCH = 1_767_225_600.0  # 2026-01-01 00:00 UTC
+_UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError, ValueError)
+
+
+class Engine:
+    """The server's side of one connection.
+
+    Args:
+        behaviour: the knobs; `openai` as documented by default.
+        script: what the model answers; the built-in conversation by default.
+        seed: ids and everything random follow from it; the same seed and the same inputs at the
+            same times give the same effects, byte for byte.
+        faults: what goes wrong on the way to the client.
+        epoch: Unix time in seconds at `connect`, for ids and `expires_at`.
+        model: the model that `session.created` names.
+        keep_received: how many client frames are kept in `received`.
+        faculties: what the engine may ask for by `Ask` effects; nothing by default.
+
+    Attributes:
+        received: the client's frames, oldest first: parsed objects (audio replaced by its length)
+            or the raw bytes of what was no JSON object.
+    """
+
+    def __init__(
+        self,
+        behaviour: Behaviour | None = None,
+        script: Script | None = None,
+        *,
+        seed: int | str = 0,
+        faults: Faults | None = None,
+        epoch: float = DEFAULT_EPOCH,
+        model: str = "",
+        keep_received: int = 10_000,
+        faculties: Faculties = NO_FACULTIES,
+    ) -> None:
+        self.behaviour = behaviour or Behaviour()
+        self.script = script if script is not None else Script()
+        self.received: deque[Json | bytes] = deque(maxlen=keep_received)
+        self.closed = False
+        self._translator = translator(self.behaviour.dialect)
+        core = Core(self.behaviour, self.script, seed, epoch, model, faculties)
+        self._outlet = FrameOutlet(core, self._translator, faults)
+        core.attach(self._outlet)
+        self._core = core
+        hearing = Hearing(core)
+        self._responses = Responses(core, hearing, lambda body: self._items.add(body))
+        self._items = Items(core, self._responses.lanes, hearing)
+        self._canceller = Canceller(core, self._responses)
+        self._input = InputAudio(core, self._responses, hearing)
+        self._responses.on_default_done = self._default_done
+        self._handlers: Mapping[str, Callable[[Json], None]] = {
+            "session.update": self._session_update,
+            "input_audio_buffer.append": lambda event: self._input.append(event["audio"]),
+            "input_audio_buffer.commit": lambda event: self._input.commit(),
+            "input_audio_buffer.clear": lambda event: self._input.clear(),
+            "conversation.item.create": self._item_create,
+            "conversation.item.retrieve": lambda event: self._items.retrieve(event["item_id"]),
+            "conversation.item.truncate": lambda event: self._items.truncate(
+                event["item_id"], event["content_index"], event["audio_end_ms"]
+            ),
+            "conversation.item.delete": lambda event: self._items.delete(event["item_id"]),
+            "response.create": self._response_create,
+            "response.cancel": lambda event: self._canceller.cancel(event.get("response_id")),
+            "output_audio_buffer.clear": self._output_clear,
+        }
+
+    # Inputs
+
+    def connect(self, now: float, opening: Opening | None = None) -> list[ServerEffect]:
+        """The connection is open.
+
+        Args:
+            now: the time, in seconds.
+            opening: what the handshake found; a refusal in it ends the session at once.
+        """
+        core = self._core
+        core.now = core.started = now
+        self._outlet.start()
+        if opening is not None and opening.refusal is not None:
+            core.refuse(opening.refusal, None)
+            self._close(opening.close_code, opening.close_reason)
+            return self._settle(now)
+        core.emit("session.created", session=core.session.config)  # P-250
+        if self.behaviour.conversation_created is ConversationCreated.AFTER_SESSION_CREATED:
+            conversation = {"id": core.conversation.id, "object": "realtime.conversation"}
+            core.emit("conversation.created", conversation=conversation)
+        core.later(self.behaviour.session_max_s, self._expire)
+        if self.behaviour.ping_interval_s:
+            core.later(self.behaviour.ping_interval_s, self._ping)
+        return self._settle(now)
+
+    def receive(
+        self, frame: bytes | str, now: float, *, is_text: bool = True
+    ) -> list[ServerEffect]:
+        """The client sent a frame.
+
+        Args:
+            frame: one whole message.
+            now: the time, in seconds.
+            is_text: whether it came as a text frame; the protocol knows no others.
+        """
+        self._run_due(now)
+        if not self.closed:
+            self._take(frame, is_text)
+        return self._settle(now)
+
+    def advance(self, now: float) -> list[ServerEffect]:
+        """Time has passed: do what is due."""
+        return self._settle(now)
+
+    def answered(self, work_id: int, result: Result, now: float) -> list[ServerEffect]:
+        """Something came of work that an `Ask` had asked for.
+
+        Args:
+            work_id: the ask's.
+            result: what came; work that was dropped meanwhile is passed over.
+            now: the time, in seconds.
+        """
+        self._run_due(now)
+        if not self.closed:
+            self._core.desk.answered(work_id, result)
+        return self._settle(now)
+
+    def lost(self, now: float) -> None:
+        """The connection is gone: nothing happens any more."""
+        self._core.now = max(self._core.now, now)
+        self.closed = True
+        self._core.agenda.clear()
+
+    def next_deadline(self) -> float | None:
+        """When `advance` is to be called next, on the clock of `now`; None for never."""
+        return self._core.agenda.next_deadline()
+
+    # For assertions
+
+    def received_of(self, kind: str) -> list[Json]:
+        """The client's events of one type, oldest first."""
+        return [
+            event
+            for event in self.received
+            if isinstance(event, dict) and event.get("type") == kind
+        ]
+
+    @property
+    def active_responses(self) -> list[str]:
+        """Ids of the responses that are not done."""
+        return list(self._responses.lanes.active)
+
+    @property
+    def finished_responses(self) -> dict[str, str]:
+        """Final status by id, of the latest few hundred responses."""
+        return dict(self._responses.lanes.finished)
+
+    @property
+    def item_ids(self) -> list[str]:
+        """The default conversation, in order."""
+        return [item.id for item in self._core.conversation]
+
+    # Frames
+
+    def _take(self, frame: bytes | str, is_text: bool) -> None:
+        event = _parse(frame) if is_text else None
+        if event is None:
+            self.received.append(frame.encode() if isinstance(frame, str) else bytes(frame))
+            self._unreadable("expected a JSON object" if is_text else "a binary frame")
+            return
+        self.received.append(_without_audio(event))
+        event_id = event.get("event_id")
+        echo = event_id if isinstance(event_id, str) and len(event_id) <= 512 else None
+        try:
+            self._dispatch(self._translator.incoming(event))
+        except Refusal as refusal:
+            self._core.refuse(refusal, echo)
+
+    def _dispatch(self, event: Json) -> None:
+        kind = event.get("type")
+        if kind is None:
+            raise errors.missing("type")
+        if not isinstance(kind, str):
+            raise errors.invalid_type("type", "a string", kind)
+        handler = self._handlers.get(kind)
+        if handler is None:
+            if self.behaviour.unknown_event is UnknownEventReply.IGNORE:
+                return
+            raise errors.invalid_value("type", kind, CLIENT_EVENTS)  # P-87
+        CLIENT_EVENTS[kind](event, "")
+        handler(event)
+
+    def _unreadable(self, detail: str) -> None:
+        # P-88: not known of the real server.
+        if self.behaviour.bad_json_reply is BadJsonReply.CLOSE:
+            self._close(1007, "invalid_request_error.invalid_json")
+        else:
+            self._core.refuse(errors.not_an_event(detail), None)
+
+    # Handlers of single events
+
+    def _session_update(self, event: Json) -> None:
+        core = self._core
+        responding = self._responses.lanes.slot.holder is not None
+        core.session.update(event["session"], responding=responding)
+        core.emit("session.updated", session=core.session.config)
+
+    def _item_create(self, event: Json) -> None:
+        self._items.create(event["item"], event.get("previous_item_id"), event.get("event_id"))
+
+    def _response_create(self, event: Json) -> None:
+        params = event.get("response") or {}
+        modalities = params.get("output_modalities")
+        if modalities is not None:
+            errors.check_modalities(modalities, "response.output_modalities")
+        self._input.stop_idle()
+        self._responses.create(Request(params, event.get("event_id")))
+
+    def _output_clear(self, event: Json) -> None:
+        raise errors.webrtc_only()  # P-323
+
+    def _default_done(self, response: Response) -> None:
+        self._items.flush(response)
+        self._input.default_done(response)
+
+    # Time and end
+
+    def _settle(self, now: float) -> list[ServerEffect]:
+        self._run_due(now)
+        if self._outlet.cut and not self.closed:
+            self._stop()  # a fault has ended the connection
+        return self._outlet.take()
+
+    def _run_due(self, now: float) -> None:
+        core = self._core
+        while (entry := core.agenda.pop_due(now)) is not None:
+            # Each entry runs at its own time, so that lateness does not add up.
+            core.now = max(core.now, entry.at)
+            if entry.action is not None:
+                entry.action()
+        core.now = max(core.now, now)
+
+    def _ping(self) -> None:
+        self._core.emit("ping", timestamp=round(self._core.wall() * 1000))  # P-295
+        self._core.later(self.behaviour.ping_interval_s, self._ping)
+
+    def _expire(self) -> None:
+        minutes = round(self.behaviour.session_max_s / 60)
+        reason = f"Your session hit the maximum duration of {minutes} minutes."
+        if self.behaviour.expiry is not Expiry.CLOSE_1001:
+            self._core.refuse(Refusal("session_expired", reason), None)  # P-259
+        if self.behaviour.expiry is not Expiry.ERROR_ONLY:
+            self._close(1001, reason)  # P-260
+
+    def _close(self, code: int, reason: str) -> None:
+        self._outlet.close(code, reason)
+        self._stop()
+
+    def _stop(self) -> None:
+        # What is still on its way out behind a delay keeps its appointments.
+        self.closed = True
+        self._core.agenda.clear()
+        self._outlet.keep_appointments()
+
+
+def _parse(frame: bytes | str) -> Json | None:
+    try:
+        event = msgspec.json.decode(frame)
+    except _UNREADABLE:
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def _without_audio(event: Json) -> Json:
+    """The event as it is kept: appended audio is only counted."""
+    if event.get("type") == "input_audio_buffer.append" and isinstance(event.get("audio"), str):
+        return {**event, "audio": f"<{len(event['audio'])} characters of base64>"}
+    return event

@@ -1,0 +1,107 @@
+"""What a client asks for when it connects, and whether it gets it (P-261 to P-266)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hmac import compare_digest
+from urllib.parse import parse_qs, urlsplit
+
+from antiphon.emulator.knobs.behaviour import Behaviour
+from antiphon.emulator.knobs.choices import AuthFailure, Dialect, MissingModel
+from antiphon.emulator.shapes.errors import Refusal
+
+__all__ = ["HttpRefusal", "Opening", "judge"]
+
+_KEY_PROTOCOL = "openai-insecure-api-key."
+_BETA_DIALECTS = frozenset({Dialect.BETA, Dialect.VOICE_LIVE, Dialect.XAI})
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRefusal:
+    """No WebSocket: an HTTP status with a JSON error."""
+
+    status: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The WebSocket is opened.
+
+    Args:
+        model: the model asked for, or "" for the default.
+        subprotocol: what to answer in `Sec-WebSocket-Protocol`, or "".
+        refusal: if set, the only event sent is this error, and the connection is closed.
+        close_code: with which code.
+    """
+
+    model: str = ""
+    subprotocol: str = ""
+    refusal: Refusal | None = None
+    close_code: int = 4000
+
+    @property
+    def close_reason(self) -> str:
+        """P-275: type and code of the error."""
+        return f"{self.refusal.type}.{self.refusal.code}" if self.refusal else ""
+
+
+def judge(
+    behaviour: Behaviour, target: str, headers: Mapping[str, str], api_key: str | None
+) -> HttpRefusal | Opening:
+    """Decide about a connection.
+
+    Args:
+        behaviour: the knobs.
+        target: path and query of the request.
+        headers: its headers; names in any case.
+        api_key: the only key that is let in, or None to let everybody in.
+    """
+    parts = urlsplit(target)
+    if not parts.path.rstrip("/").endswith("/realtime"):
+        return HttpRefusal(404, "not_found", f"There is nothing at {parts.path}.")
+    given = {name.lower(): value for name, value in headers.items()}
+    offered = [one.strip() for one in given.get("sec-websocket-protocol", "").split(",")]
+    subprotocol = "realtime" if "realtime" in offered else ""
+    if api_key is not None:
+        key = _key(given, offered, parts.query)
+        if not key:
+            return HttpRefusal(401, "missing_api_key", "You didn't provide an API key.")
+        if not compare_digest(key.encode(), api_key.encode()):
+            if behaviour.auth_failure is AuthFailure.ALWAYS_401:
+                return HttpRefusal(401, "invalid_api_key", "Incorrect API key provided.")
+            wrong = Refusal("invalid_api_key", "Incorrect API key provided.")
+            return Opening(subprotocol=subprotocol, refusal=wrong, close_code=3000)
+    refusal = _refused(behaviour, given, parts.query)
+    query = parse_qs(parts.query)
+    model = (query.get("model") or query.get("deployment") or [""])[0]
+    return Opening(model, subprotocol, refusal)
+
+
+def _refused(behaviour: Behaviour, headers: Mapping[str, str], query: str) -> Refusal | None:
+    fields = parse_qs(query)
+    if headers.get("openai-beta") == "realtime=v1" and behaviour.dialect not in _BETA_DIALECTS:
+        return Refusal(  # P-264
+            "beta_api_shape_disabled",
+            "The beta shape of the Realtime API is no longer available. Leave out the "
+            "OpenAI-Beta header and use the GA event shapes.",
+        )
+    intent = fields.get("intent", [""])[0]
+    if intent not in ("", "transcription", "conversation", "realtime"):
+        return Refusal("invalid_intent", f"Invalid intent {intent}")  # P-266
+    has_model = "model" in fields or "deployment" in fields
+    if behaviour.missing_model is MissingModel.CLOSE_4000 and not (has_model or intent):
+        return Refusal("missing_model", "You must provide a model parameter.")  # P-265
+    return None
+
+
+def _key(headers: Mapping[str, str], offered: list[str], query: str) -> str:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token.strip()
+    if headers.get("api-key"):  # Azure
+        return headers["api-key"]
+    for name in offered:  # browsers cannot set headers
+        if name.startswith(_KEY_PROTOCOL):
+            return name.removeprefix(_KEY_PROTOCOL)
+    return parse_qs(query).get("api-key", [""])[0]

@@ -1,0 +1,3 @@
+"""Ears, mouth and brain, and the work that the engine asks of them."""
+
+__all__: list[str] = []

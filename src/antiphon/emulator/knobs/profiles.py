@@ -1,0 +1,120 @@
+"""Named sets of knobs: servers as they were documented or seen to behave (P-290 to P-311)."""
+
+from types import MappingProxyType
+
+from antiphon.emulator.knobs.behaviour import Behaviour
+from antiphon.emulator.knobs.choices import (
+    ActiveErrorForm,
+    CancelledItems,
+    CancelNoIdScope,
+    CancelReply,
+    CancelTarget,
+    ConversationCreated,
+    CreateWhenBusy,
+    Dialect,
+    EventIdEcho,
+    EventIdPlace,
+    ItemsDuringResponse,
+    MultiItemDoneOrder,
+    OutOfBand,
+    PendingCall,
+    RateLimitsUpdated,
+    ResponseDoneOnFailure,
+    SupersededDone,
+    TruncateReply,
+    UnknownEventReply,
+)
+
+__all__ = ["PROFILES", "profile"]
+
+_OPENAI = Behaviour()
+
+PROFILES = MappingProxyType(
+    {
+        # As documented.
+        "openai": _OPENAI,
+        # P-4: a bare cancel stops nothing while several responses are in flight.
+        "openai-2025-06-03": _OPENAI.but(
+            model="gpt-4o-realtime-preview-2025-06-03",
+            voice="alloy",
+            cancel_no_id_scope=CancelNoIdScope.ONLY_IF_SINGLE,
+        ),
+        # P-290, P-85
+        "azure": _OPENAI.but(
+            dialect=Dialect.AZURE_GA,
+            rate_limits_updated=RateLimitsUpdated.NEVER,
+            error_event_id_echo=EventIdEcho.PER_CODE,
+        ),
+        # P-291, P-292
+        "azure-beta": _OPENAI.but(
+            dialect=Dialect.VOICE_LIVE,
+            voice="alloy",
+            rate_limits_updated=RateLimitsUpdated.NEVER,
+            error_event_id_echo=EventIdEcho.PER_CODE,
+            item_done=False,
+            silence_duration_ms=500,
+        ),
+        # P-293 to P-299
+        "xai": _OPENAI.but(
+            dialect=Dialect.XAI,
+            model="grok-voice",
+            voice="ara",
+            conversation_created=ConversationCreated.AFTER_SESSION_CREATED,
+            rate_limits_updated=RateLimitsUpdated.NEVER,
+            cancel_no_match_reply=CancelReply.OTHER_CODE,
+            cancel_unknown_or_finished_id=CancelReply.OTHER_CODE,
+            multi_item_done_order=MultiItemDoneOrder.ITEM_BY_ITEM,
+            item_done=False,
+            truncate_reply=TruncateReply.UNSUPPORTED,
+            vad_while_responding=False,
+            ping_interval_s=10.0,
+        ),
+        # P-303 to P-305
+        "localai": _OPENAI.but(
+            create_when_busy=CreateWhenBusy.SUPERSEDE,
+            cancel_target=CancelTarget.IGNORES_ID,
+            cancel_no_match_reply=CancelReply.SILENT,
+            out_of_band=OutOfBand.IGNORED,
+            response_done_on_failure=ResponseDoneOnFailure.NEVER,
+            unknown_event=UnknownEventReply.IGNORE,
+            error_event_id_place=EventIdPlace.OUTER,
+            rate_limits_updated=RateLimitsUpdated.NEVER,
+        ),
+        # P-309
+        "speaches": _OPENAI.but(
+            create_when_busy=CreateWhenBusy.SUPERSEDE,
+            superseded_done=SupersededDone.OMITTED,
+            cancel_target=CancelTarget.UNSUPPORTED,
+            out_of_band=OutOfBand.IGNORED,
+            metadata_echo=False,
+            rate_limits_updated=RateLimitsUpdated.NEVER,
+        ),
+        # P-306 to P-308
+        "speech-to-speech": _OPENAI.but(
+            out_of_band=OutOfBand.SHARED_SLOT,
+            active_error_form=ActiveErrorForm.CODE_IN_TYPE,
+            error_event_id_echo=EventIdEcho.NEVER,
+            cancel_target=CancelTarget.IGNORES_ID,
+            cancel_no_id_scope=CancelNoIdScope.ANY,
+            cancel_no_match_reply=CancelReply.SILENT,
+            truncate_reply=TruncateReply.SILENT,
+            items_during_response=ItemsDuringResponse.AFTER_DONE,
+            cancelled_items=CancelledItems.REMOVED,
+            pending_call=PendingCall.ERROR,
+            rate_limits_updated=RateLimitsUpdated.NEVER,
+        ),
+    }
+)
+
+
+def profile(name: str) -> Behaviour:
+    """The behaviour of a named server.
+
+    Raises:
+        ValueError: there is no profile of this name.
+    """
+    try:
+        return PROFILES[name]
+    except KeyError:
+        known = ", ".join(PROFILES)
+        raise ValueError(f"no profile {name!r}; there are: {known}") from None

@@ -1,0 +1,272 @@
+"""The emulator without sockets: client and server in one event loop, on virtual time if you like.
+
+    connector = MemoryConnector(behaviour, script)
+    transport = await connector("ws://emulator/v1/realtime?model=gpt-realtime", {}, handler)
+
+`MemoryConnector` has the shape of the client's `Connector`; it needs nothing from the client.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from antiphon.emulator.engine.effects import (
+    Abort,
+    Ask,
+    CloseConnection,
+    Drop,
+    Proceed,
+    SendFrame,
+    SendHalfFrame,
+    ServerEffect,
+)
+from antiphon.emulator.engine.engine import Engine
+from antiphon.emulator.engine.faults import Faults
+from antiphon.emulator.engine.handshake import HttpRefusal, judge
+from antiphon.emulator.faculties.work import Result
+from antiphon.emulator.knobs.behaviour import Behaviour
+from antiphon.emulator.running.performer import Brain, Errands, Performer, SpokenLanguage
+from antiphon.emulator.scripts.script import Script
+from antiphon.exceptions import ConnectError
+
+__all__ = ["FrameHandler", "MemoryConnector", "MemoryTransport"]
+
+
+class FrameHandler(Protocol):
+    """What the client side gives to be called."""
+
+    def frame_received(self, data: bytes, is_text: bool) -> None:
+        """A whole message has come."""
+
+    def connection_lost(self, code: int | None, reason: str) -> None:
+        """The connection is gone; called exactly once."""
+
+
+class _Pipe:
+    """One direction: keeps order, takes `latency_s`, and delivers from the event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, latency_s: float) -> None:
+        self._loop = loop
+        self._latency_s = latency_s
+        # Timers of equal time have no order in asyncio: the order is kept here.
+        self._queue: deque[tuple[float, Callable[[], None]]] = deque()
+        self._timer: asyncio.Handle | None = None
+        self.pending_bytes = 0
+
+    def put(self, deliver: Callable[[], None], size: int = 0) -> None:
+        self.pending_bytes += size
+
+        def run() -> None:
+            self.pending_bytes -= size
+            deliver()
+
+        self._queue.append((self._loop.time() + self._latency_s, run))
+        self._arm()
+
+    def clear(self) -> None:
+        self._queue.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _arm(self) -> None:
+        if self._timer is None and self._queue:
+            due = self._queue[0][0]
+            if due <= self._loop.time():
+                self._timer = self._loop.call_soon(self._drain)
+            else:
+                self._timer = self._loop.call_at(due, self._drain)
+
+    def _drain(self) -> None:
+        self._timer = None
+        # One message a turn, so that a reader may act between two messages as on a socket.
+        if self._queue and self._queue[0][0] <= self._loop.time():
+            self._queue.popleft()[1]()
+        self._arm()
+
+
+class MemoryTransport:
+    """The client's end of a connection in memory. Made by `MemoryConnector` only.
+
+    Attributes:
+        engine: the server's side of this connection.
+    """
+
+    def __init__(
+        self, engine: Engine, handler: FrameHandler, latency_s: float, performer: Performer
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.engine = engine
+        self._errands = Errands(performer, self._answered)
+        self._handler: FrameHandler | None = handler
+        self._up = _Pipe(self._loop, latency_s)
+        self._down = _Pipe(self._loop, latency_s)
+        self._timer: asyncio.TimerHandle | None = None
+        self._closing = False
+
+    # The client's side
+
+    def send_text(self, *messages: bytes) -> None:
+        """Send text frames; nothing happens on a closed connection."""
+        if not self._closing:
+            for one in messages:
+                self._up.put(partial(self._received, one, True), len(one))
+
+    def send_binary(self, data: bytes) -> None:
+        """Send a binary frame, which this protocol does not know."""
+        if not self._closing:
+            self._up.put(lambda: self._received(data, False), len(data))
+
+    def pending_bytes(self) -> int:
+        """Bytes on the way to the server."""
+        return self._up.pending_bytes
+
+    async def drain(self) -> None:
+        """Returns at once: memory is always writable."""
+        await asyncio.sleep(0)
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close in order; `connection_lost` follows with the same code and reason."""
+        if not self._closing:
+            self._closing = True
+            self._up.put(lambda: self._closed_by_client(code, reason))
+
+    def abort(self) -> None:
+        """Cut the connection, as a network does: both sides lose what was on the way."""
+        self._closing = True
+        self._up.clear()
+        self._down.clear()
+        self._stop_engine()
+        self._down.put(lambda: self._lost(None, ""))
+
+    # The server's side
+
+    def apply(self, effects: list[ServerEffect]) -> None:
+        """Carry out the engine's effects, and keep its timer."""
+        for effect in effects:
+            match effect:
+                case SendFrame(data):
+                    self._down.put(lambda data=data: self._deliver(data), len(data))  # type: ignore[misc]
+                case SendHalfFrame():
+                    pass  # a frame that never ends is never delivered
+                case CloseConnection(code, reason):
+                    self._end(code, reason)
+                case Abort():
+                    self._end(None, "")
+                case Ask() | Proceed() | Drop():
+                    self._errands.apply(effect)
+        self._keep_timer()
+
+    def _received(self, data: bytes, is_text: bool) -> None:
+        self.apply(self.engine.receive(data, self._loop.time(), is_text=is_text))
+
+    def _advance(self) -> None:
+        self._timer = None
+        self.apply(self.engine.advance(self._loop.time()))
+
+    def _keep_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline = self.engine.next_deadline()
+        if deadline is not None:
+            self._timer = self._loop.call_at(deadline, self._advance)
+
+    def _closed_by_client(self, code: int, reason: str) -> None:
+        self._stop_engine()
+        self._down.put(lambda: self._lost(code, reason))
+
+    def _end(self, code: int | None, reason: str) -> None:
+        self._closing = True
+        self._stop_engine()
+        self._down.put(lambda: self._lost(code, reason))
+
+    def _answered(self, work_id: int, result: Result) -> None:
+        self.apply(self.engine.answered(work_id, result, self._loop.time()))
+
+    def _stop_engine(self) -> None:
+        self.engine.lost(self._loop.time())
+        self._errands.close()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _deliver(self, data: bytes) -> None:
+        if self._handler is not None:
+            self._handler.frame_received(data, True)
+
+    def _lost(self, code: int | None, reason: str) -> None:
+        handler, self._handler = self._handler, None
+        if handler is not None:
+            handler.connection_lost(code, reason)
+
+
+class MemoryConnector:
+    """Connects clients to engines in this event loop.
+
+    Args:
+        behaviour: the knobs, the same for all connections.
+        script: what the model answers; shared by all connections.
+        seed: connection n uses `f"{seed}:{n}"`, so that a reconnect has other ids.
+        faults: what goes wrong.
+        latency_s: seconds that a frame takes, each way.
+        api_key: the only key that is let in; None lets everybody in.
+        voice, brain: as for `EmulatorServer`; the voice works within the event loop.
+
+    Attributes:
+        sessions: the engine of each connection, oldest first.
+        transports: the client's ends, in the same order.
+    """
+
+    def __init__(
+        self,
+        behaviour: Behaviour | None = None,
+        script: Script | None = None,
+        *,
+        seed: int | str = 0,
+        faults: Faults | None = None,
+        latency_s: float = 0.0,
+        api_key: str | None = None,
+        voice: SpokenLanguage | None = None,
+        brain: Brain | None = None,
+    ) -> None:
+        self.behaviour = behaviour or Behaviour()
+        self.script = script if script is not None else Script()
+        self.sessions: list[Engine] = []
+        self.transports: list[MemoryTransport] = []
+        self._seed = seed
+        self._faults = faults
+        self._latency_s = latency_s
+        self._api_key = api_key
+        # Virtual time does not wait for threads.
+        self._performer = Performer(voice, brain, inline=True)
+
+    async def __call__(
+        self, url: str, headers: Mapping[str, str], handler: FrameHandler
+    ) -> MemoryTransport:
+        """Open a connection.
+
+        Raises:
+            ConnectError: the handshake is refused, with the HTTP status.
+        """
+        parts = urlsplit(url)
+        target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        opening = judge(self.behaviour, target, headers, self._api_key)
+        if isinstance(opening, HttpRefusal):
+            raise ConnectError(opening.message, status=opening.status, code=opening.code)
+        engine = Engine(
+            self.behaviour,
+            self.script,
+            seed=f"{self._seed}:{len(self.sessions)}",
+            faults=self._faults,
+            model=opening.model,
+            faculties=self._performer.faculties,
+        )
+        self.sessions.append(engine)
+        transport = MemoryTransport(engine, handler, self._latency_s, self._performer)
+        self.transports.append(transport)
+        transport.apply(engine.connect(asyncio.get_running_loop().time(), opening))
+        return transport
