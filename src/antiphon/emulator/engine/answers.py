@@ -32,13 +32,12 @@ class Answers:
     def __init__(self, core: Core, hearing: Hearing, go_on: Callable[[Response], None]) -> None:
         self._core = core
         self._go_on = go_on
-        self._listening: list[tuple[Response, Json, Context]] = []
-        hearing.on_heard.append(self._heard)
+        self._hearing = hearing
 
     def begin(self, response: Response, params: Json, context: Context) -> None:
         """Set the response's steps: now, or when what the user said last is understood."""
         if context.is_unheard:
-            self._listening.append((response, params, context))
+            self._hearing.after_next(lambda: self._heard(response, params, context))
         else:
             self._answer(response, params, context)
 
@@ -55,14 +54,12 @@ class Answers:
             response.feed.put(Failed("model_timeout", "The model did not answer in time."))
             self._go_on(response)
 
-    def _heard(self) -> None:
-        waiting, self._listening = self._listening, []
-        for response, params, context in waiting:
-            if response.phase not in (Phase.ACCEPTED, Phase.GENERATING):
-                continue
-            self.begin(response, params, context)
-            if response.steps is not None and response.phase is Phase.GENERATING:
-                self._go_on(response)
+    def _heard(self, response: Response, params: Json, context: Context) -> None:
+        if response.phase not in (Phase.ACCEPTED, Phase.GENERATING):
+            return
+        self.begin(response, params, context)
+        if response.steps is not None and response.phase is Phase.GENERATING:
+            self._go_on(response)
 
     def _answer(self, response: Response, params: Json, context: Context) -> None:
         core = self._core

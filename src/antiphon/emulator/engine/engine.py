@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from antiphon.emulator.engine.basis import Basis
 from antiphon.emulator.engine.cancel import Canceller
 from antiphon.emulator.engine.core import Core
 from antiphon.emulator.engine.effects import ServerEffect
@@ -26,7 +27,7 @@ from antiphon.emulator.engine.handshake import Opening
 from antiphon.emulator.engine.hearing import Hearing
 from antiphon.emulator.engine.input_audio import InputAudio
 from antiphon.emulator.engine.items import Items
-from antiphon.emulator.engine.lanes import Request
+from antiphon.emulator.engine.lanes import Lanes, Request
 from antiphon.emulator.engine.outlet import FrameOutlet
 from antiphon.emulator.engine.response import Response
 from antiphon.emulator.engine.responses import Responses
@@ -87,16 +88,21 @@ class Engine:
         self.received: deque[Json | bytes] = deque(maxlen=keep_received)
         self.closed = False
         self._translator = translator(self.behaviour.dialect)
-        core = Core(self.behaviour, self.script, seed, epoch, model, faculties)
-        self._outlet = FrameOutlet(core, self._translator, faults)
-        core.attach(self._outlet)
+        self._basis = Basis(self.behaviour, seed, epoch)
+        self._outlet = FrameOutlet(self._basis, self._translator, faults)
+        core = Core(self._basis, self._outlet, self.behaviour, self.script, model, faculties)
         self._core = core
-        hearing = Hearing(core)
-        self._responses = Responses(core, hearing, lambda body: self._items.add(body))
-        self._items = Items(core, self._responses.lanes, hearing)
+        lanes, hearing = Lanes(), Hearing(core)
+        self._items = Items(core, lanes, hearing)
+        self._responses = Responses(
+            core,
+            lanes,
+            hearing,
+            add_item=self._items.add,
+            after_default=self._after_default,
+        )
         self._canceller = Canceller(core, self._responses)
         self._input = InputAudio(core, self._responses, hearing)
-        self._responses.on_default_done = self._default_done
         self._handlers: Mapping[str, Callable[[Json], None]] = {
             "session.update": self._session_update,
             "input_audio_buffer.append": lambda event: self._input.append(event["audio"]),
@@ -123,7 +129,7 @@ class Engine:
             opening: what the handshake found; a refusal in it ends the session at once.
         """
         core = self._core
-        core.now = core.started = now
+        self._basis.now = self._basis.started = now
         self._outlet.start()
         if opening is not None and opening.refusal is not None:
             core.refuse(opening.refusal, None)
@@ -172,13 +178,13 @@ class Engine:
 
     def lost(self, now: float) -> None:
         """The connection is gone: nothing happens any more."""
-        self._core.now = max(self._core.now, now)
+        self._basis.now = max(self._basis.now, now)
         self.closed = True
-        self._core.agenda.clear()
+        self._basis.agenda.clear()
 
     def next_deadline(self) -> float | None:
         """When `advance` is to be called next, on the clock of `now`; None for never."""
-        return self._core.agenda.next_deadline()
+        return self._basis.agenda.next_deadline()
 
     # For assertions
 
@@ -264,7 +270,7 @@ class Engine:
     def _output_clear(self, event: Json) -> None:
         raise errors.webrtc_only()  # P-323
 
-    def _default_done(self, response: Response) -> None:
+    def _after_default(self, response: Response) -> None:
         self._items.flush(response)
         self._input.default_done(response)
 
@@ -277,16 +283,16 @@ class Engine:
         return self._outlet.take()
 
     def _run_due(self, now: float) -> None:
-        core = self._core
-        while (entry := core.agenda.pop_due(now)) is not None:
+        basis = self._basis
+        while (entry := basis.agenda.pop_due(now)) is not None:
             # Each entry runs at its own time, so that lateness does not add up.
-            core.now = max(core.now, entry.at)
+            basis.now = max(basis.now, entry.at)
             if entry.action is not None:
                 entry.action()
-        core.now = max(core.now, now)
+        basis.now = max(basis.now, now)
 
     def _ping(self) -> None:
-        self._core.emit("ping", timestamp=round(self._core.wall() * 1000))  # P-295
+        self._core.emit("ping", timestamp=round(self._basis.wall() * 1000))  # P-295
         self._core.later(self.behaviour.ping_interval_s, self._ping)
 
     def _expire(self) -> None:
@@ -304,7 +310,7 @@ class Engine:
     def _stop(self) -> None:
         # What is still on its way out behind a delay keeps its appointments.
         self.closed = True
-        self._core.agenda.clear()
+        self._basis.agenda.clear()
         self._outlet.keep_appointments()
 
 

@@ -21,15 +21,15 @@ def _nothing(heard: str | Misheard) -> None:
 
 
 class Hearing:
-    """Finds out what was said in user items.
-
-    Attributes:
-        on_heard: called whenever one more item that was listened to is understood, or is not.
-    """
+    """Finds out what was said in user items."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self.on_heard: list[Callable[[], None]] = []
+        self._waiting: list[Callable[[], None]] = []
+
+    def after_next(self, action: Callable[[], None]) -> None:
+        """Do something when one more item that is listened to is understood, or is not."""
+        self._waiting.append(action)
 
     def hear(
         self, item: ConversationItem, audio: AudioFormat, then: Then = _nothing, *, known: str = ""
@@ -57,8 +57,9 @@ class Hearing:
             overdue.cancel()
             item.is_unheard = False
             self._understood(item, _outcome(result), then)
-            for callback in self.on_heard:
-                callback()
+            waiting, self._waiting = self._waiting, []
+            for action in waiting:
+                action()
 
         def give_up() -> None:
             self._core.desk.drop(work_id)

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from antiphon.emulator.engine.core import Core
+from antiphon.emulator.engine.basis import Basis
 from antiphon.emulator.engine.effects import (
     Abort,
     Ask,
@@ -33,15 +33,15 @@ class FrameOutlet:
     """Encodes events at once, so that what they refer to may change afterwards.
 
     Args:
-        core: for time, chance and appointments.
+        basis: for time, chance and appointments.
         translator: the dialect.
         faults: what goes wrong.
 
     Invariant: `_queue` is empty, or its head waits for `_open_at`.
     """
 
-    def __init__(self, core: Core, translator: Translator, faults: Faults | None) -> None:
-        self._core = core
+    def __init__(self, basis: Basis, translator: Translator, faults: Faults | None) -> None:
+        self._basis = basis
         self._translator = translator
         self._faults = faults
         self._effects: list[ServerEffect] = []
@@ -55,7 +55,7 @@ class FrameOutlet:
     def start(self) -> None:
         """The connection is open: make the appointments of timed faults."""
         for rule in self._faults.timed if self._faults else ():
-            self._core.later(rule.at_s, lambda rule=rule: self._apply_to_connection(rule))  # type: ignore[misc]
+            self._basis.later(rule.at_s, lambda rule=rule: self._apply_to_connection(rule))  # type: ignore[misc]
 
     def send(self, event: Json) -> None:
         """Send one event, or what the faults make of it."""
@@ -88,7 +88,7 @@ class FrameOutlet:
         """All other deadlines are void: make those of the frames that wait anew."""
         for when, _ in self._queue:
             if when != float("inf"):
-                self._core.agenda.at(when, self._flush)
+                self._basis.agenda.at(when, self._flush)
 
     # The ordered channel
 
@@ -99,7 +99,7 @@ class FrameOutlet:
     def _push(self, effect: ServerEffect, delay_s: float = 0.0) -> None:
         if self.cut:
             return
-        now = self._core.now
+        now = self._basis.now
         self._open_at = max(self._open_at, now) + delay_s
         if isinstance(effect, Abort | CloseConnection):
             self.cut = True
@@ -108,10 +108,10 @@ class FrameOutlet:
             return
         self._queue.append((self._open_at, effect))
         if self._open_at != float("inf"):
-            self._core.agenda.at(self._open_at, self._flush)
+            self._basis.agenda.at(self._open_at, self._flush)
 
     def _flush(self) -> None:
-        while self._queue and self._queue[0][0] <= self._core.now:
+        while self._queue and self._queue[0][0] <= self._basis.now:
             self._effects.append(self._queue.popleft()[1])
 
     # Faults
@@ -130,7 +130,7 @@ class FrameOutlet:
             case Act.DROP:
                 pass
             case Act.DELAY:
-                self._open_at = max(self._open_at, self._core.now) + rule.seconds
+                self._open_at = max(self._open_at, self._basis.now) + rule.seconds
                 self._put(event)
             case Act.DUPLICATE:
                 self._put(event)
@@ -160,15 +160,15 @@ class FrameOutlet:
                 self._open_at = 0.0
                 self._push(Abort())
             case Act.STALL:
-                self._open_at = max(self._open_at, self._core.now) + rule.seconds
+                self._open_at = max(self._open_at, self._basis.now) + rule.seconds
             case Act.SEND if rule.extra is not None:
-                self._put({"event_id": self._core.ids.new("event"), **rule.extra})
+                self._put({"event_id": self._basis.ids.new("event"), **rule.extra})
 
     def _try_luck(self, chance: Chance | None, event: Json) -> None:
         if chance is None or not self._fits(chance, event):
             self._put(event)
             return
-        draw = self._core.rng.random
+        draw = self._basis.rng.random
         # Each draw is made whatever the others say, so that one probability's change does not
         # shift the others' luck.
         delayed, dropped, doubled, broken, cut = (draw() for _ in range(5))
@@ -181,7 +181,7 @@ class FrameOutlet:
             self._push(SendFrame(_MALFORMED))
         else:
             if delayed < chance.delay:
-                self._open_at = max(self._open_at, self._core.now) + length
+                self._open_at = max(self._open_at, self._basis.now) + length
             self._put(event)
             if doubled < chance.duplicate:
                 self._put(event)

@@ -39,19 +39,32 @@ Json = dict[str, Any]
 class Responses:
     """Admits, runs, cancels and ends responses.
 
-    `on_default_done` is called with each default response after its `response.done`.
+    Args:
+        core: what is shared.
+        lanes: who may run.
+        hearing: for when the user is understood.
+        add_item: appends an item to the default conversation.
+        after_default: called with each default response after its `response.done`.
     """
 
-    def __init__(self, core: Core, hearing: Hearing, add_item: Callable[[Json], None]) -> None:
+    def __init__(
+        self,
+        core: Core,
+        lanes: Lanes,
+        hearing: Hearing,
+        *,
+        add_item: Callable[[Json], None],
+        after_default: Callable[[Response], None],
+    ) -> None:
         self._core = core
         self._knobs = core.behaviour
         self._add_item = add_item
+        self._after_default = after_default
         self._writer = ItemWriter(core)
         self._answers = Answers(core, hearing, self._schedule)
         self._turns = 0
-        self.lanes = Lanes()
+        self.lanes = lanes
         self.cancel_next = False
-        self.on_default_done: Callable[[Response], None] = lambda response: None
 
     # Admission
 
@@ -282,7 +295,7 @@ class Responses:
             if self._knobs.rate_limits_updated is RateLimitsUpdated.AFTER_DONE:
                 self._rate_limits()
         if response.lane is Lane.DEFAULT:
-            self.on_default_done(response)
+            self._after_default(response)
         if release:
             self._release(response)
 
