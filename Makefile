@@ -21,7 +21,8 @@ CHECKED := src tests docs tools $(wildcard examples benchmarks/*.py)
 DEMO ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit interop test-livekit-oldest bench coverage docs format clean check-python
+.PHONY: help demo test lint types unit interop test-livekit-oldest bench coverage docs format dist \
+    release clean check-python
 
 help:  ## show this list
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-10s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +68,18 @@ docs: $(DEV_READY)  ## redraw what the documents take from the code
 format: $(DEV_READY)  ## put code into the common format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# TAG=v0.2.0: refuse what a tag of this name should not publish.
+dist: $(DEV_READY)  ## build the sdist and the wheel into dist/
+	@test -z "$(TAG)" || $(BIN)/python tools/release.py --check "$(TAG)"
+	@rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+
+release: $(DEV_READY)  ## prepare a release: make release VERSION=0.2.0 OWNER=name (docs/versioning.md)
+	@$(BIN)/python tools/release.py --version "$(VERSION)" --owner "$(OWNER)"
+	@$(MAKE) dist
+	$(BIN)/python -m pytest -q tests/test_package.py
+	@echo "Read \`git diff\`, commit, tag v$(VERSION), and push both: the tag publishes."
 
 clean:  ## remove the environment and the caches
 	rm -rf $(VENV) $(OLDEST) .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov

@@ -1,0 +1,227 @@
+"""What would be published is complete, its addresses lead somewhere, and it works once installed.
+
+The sdist is built from the tree and the wheel from the sdist, as `make dist` does. The wheel is
+then installed into an empty environment with what it declares and nothing else.
+"""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+import venv
+import zipfile
+from collections.abc import Iterator
+from email.message import Message
+from email.parser import HeaderParser
+from pathlib import Path
+
+import pytest
+
+from antiphon.emulator import Behaviour, EmulatorServer, Pace, Script, say
+from tests.helpers.command import environment
+from tools.release import prepared, problems
+
+__all__: list[str] = []
+
+ROOT = Path(__file__).parent.parent
+PROJECT = (ROOT / "pyproject.toml").read_text()
+SECONDS = 240
+
+pytestmark = pytest.mark.timeout(SECONDS)
+
+# What a newcomer does first, in the words of the README.
+FIRST = """
+import asyncio, sys, antiphon
+
+async def main():
+    async with antiphon.connect(url=sys.argv[1]) as session:
+        reply = session.create_response(instructions="Count to 100.")
+        async for pcm in reply.audio:
+            break
+        receipt = await session.interrupt()
+        print(len(pcm) > 0, receipt.entries[0].outcome)
+        print(await session.create_response().text())
+
+asyncio.run(main())
+"""
+
+
+def run(*command: str, cwd: Path, **changes: str) -> "subprocess.CompletedProcess[str]":
+    kept = {k: v for k, v in environment(**changes).items() if k not in ("PYTHONPATH",)}
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env=kept,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    constraint = str(ROOT / "constraints.txt")
+    done = run(
+        *(sys.executable, "-m", "build", "--outdir", str(folder), str(ROOT)),
+        cwd=folder,
+        PIP_CONSTRAINT=constraint,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(dist: Path) -> Path:
+    (found,) = dist.glob("*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [n for n in archive.namelist() if n.endswith(".dist-info/METADATA")]
+        return HeaderParser().parsestr(archive.read(name).decode())
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Iterator[Path]:
+    """The bin folder of an environment that holds the wheel and what it declares."""
+    folder = tmp_path_factory.mktemp("empty")
+    venv.create(folder, with_pip=True)
+    bin_ = folder / ("Scripts" if os.name == "nt" else "bin")
+    install(bin_, str(wheel))
+    yield bin_
+
+
+def install(bin_: Path, wanted: str) -> None:
+    done = run(
+        *(str(bin_ / "python"), "-m", "pip", "install", "--quiet", wanted),
+        *("--constraint", str(ROOT / "constraints.txt")),
+        cwd=bin_,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def links(text: str) -> list[str]:
+    return re.findall(r"\]\(([^)#\s]+)", text)
+
+
+def test_the_sdist_has_what_its_tests_need(dist: Path) -> None:
+    (sdist,) = dist.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    tracked = run("git", "ls-files", cwd=ROOT)
+    if tracked.returncode:
+        pytest.skip("not a git checkout: nothing to compare the sdist with")
+    there = {name for name in tracked.stdout.splitlines() if (ROOT / name).exists()}
+    assert there - names == set()
+
+
+def test_the_wheel_has_the_package_and_nothing_of_the_tests(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    tops = {name.split("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"antiphon", "livekit"}
+    assert "antiphon/py.typed" in names and "livekit/plugins/antiphon/py.typed" in names
+    assert not {"livekit/__init__.py", "livekit/plugins/__init__.py"} & set(names)
+
+
+def test_the_page_on_the_index_has_absolute_links_only(metadata: Message) -> None:
+    page = str(metadata.get_payload())
+    readme = (ROOT / "README.md").read_text()
+    assert len(links(page)) == len(links(readme)) > 8
+    assert [one for one in links(page) if not one.startswith("https://")] == []
+
+
+def test_addresses_name_one_owner(metadata: Message) -> None:
+    addresses = [*metadata.get_all("Project-URL", []), *links(str(metadata.get_payload()))]
+    ours = [one for one in addresses if "antiphon" in one.split("://")[1]]
+    owner = re.compile(r"https://(?:(?:github|raw\.githubusercontent)\.com/([\w-]+)/|([\w-]+)\.)")
+    owners = {a or b for a, b in owner.findall("\n".join(ours))}
+    assert len(owners) == 1 and len(ours) > 8
+
+
+def test_classifiers_name_what_the_workflow_tests() -> None:
+    classifiers = tomllib.loads(PROJECT)["project"]["classifiers"]
+    named = [one.rpartition(" ")[2] for one in classifiers if re.search(r":: 3\.\d+$", one)]
+    workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text()
+    (matrix,) = re.findall(r"python: \[(.*)\]", workflow)
+    assert re.findall(r"[\d.]+", matrix) == named != []
+
+
+def test_workflows_call_what_a_developer_calls() -> None:
+    for workflow in ("test", "publish"):
+        text = (ROOT / ".github" / "workflows" / f"{workflow}.yml").read_text()
+        assert "run: .ci/run" in text
+
+
+def test_a_reply_is_heard_and_interrupted_with_the_wheel_alone(empty: Path, tmp_path: Path) -> None:
+    async def main() -> str:
+        script = Script([say("One, two, three.", ms=60_000), say("Hello again.")])
+        async with EmulatorServer(Behaviour(pace=Pace.real_time()), script) as server:
+            done = await asyncio.to_thread(
+                run, str(empty / "python"), "-c", FIRST, server.url, cwd=tmp_path
+            )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert asyncio.run(main()) == "True cancelled (client_cancelled)\nHello again.\n"
+
+
+def test_the_command_helps_with_the_wheel_alone(empty: Path, tmp_path: Path) -> None:
+    done = run(str(empty / "antiphon"), "--help", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "antiphon serve" in done.stdout
+
+
+def test_what_an_extra_brings_is_named_where_it_is_missing(empty: Path, tmp_path: Path) -> None:
+    done = run(str(empty / "antiphon"), "demo", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "pip install" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_demo_runs_with_the_extras_that_the_readme_names(
+    empty: Path, wheel: Path, tmp_path: Path
+) -> None:
+    readme = (ROOT / "README.md").read_text()
+    (extras,) = re.findall(r"pip install '\.(\[cli[\w,]*\])'", readme)
+    install(empty, f"{wheel}{extras}")
+    done = run(str(empty / "antiphon"), "demo", "--fast", "--plain", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_release_has_its_version_and_its_owner() -> None:
+    text = prepared(PROJECT, "1.2.3", "somebody")
+    project = tomllib.loads(text)["project"]
+    assert project["version"] == "1.2.3"
+    assert project["urls"]["Repository"] == "https://github.com/somebody/antiphon"
+    assert project["urls"]["Documentation"] == "https://somebody.github.io/antiphon/"
+    assert problems(text, "v1.2.3") == []
+
+
+@pytest.mark.parametrize(
+    ("version", "owner", "said"),
+    [
+        ("1.2", "me", "no version"),
+        ("1.2.3", "me/you", "no name"),
+        ("1.2.3", None, "add OWNER=name"),
+    ],
+)
+def test_a_release_without_version_or_owner_is_refused(
+    version: str, owner: str | None, said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        prepared(PROJECT, version, owner)
+
+
+def test_a_tag_publishes_only_what_it_names() -> None:
+    assert problems(prepared(PROJECT, "1.2.3", "me"), "v1.2.4") == [
+        "the tag is v1.2.4, the version is 1.2.3"
+    ]
+    assert any("OWNER" in one for one in problems(PROJECT, "v0.1.0"))
