@@ -1,0 +1,112 @@
+"""Sections of docs/conformance.md, from the reports that the commands wrote.
+
+    python -m antiphon.bench.report docs/conformance.md REPORT.json ...
+
+A section stands between `<!-- drawn: NAME -->` and `<!-- end of NAME -->`, where NAME is `servers`
+or `clients`: the kind of the report. Reports of one kind become one table, a column for each
+subject.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from antiphon.bench.report.model import Case, Mark, Report, Setting, Subject
+from antiphon.bench.report.text import SIGNS, matrix_of
+
+__all__ = ["section", "write_conformance"]
+
+
+def write_conformance(page: Path, reports: Sequence[Report]) -> None:
+    """Write the sections of these reports into a page; the other sections stay as they are.
+
+    Raises:
+        ValueError: the page has no place for a section.
+    """
+    text = page.read_text(encoding="utf-8")
+    for kind in dict.fromkeys(report.kind for report in reports):
+        drawn = section([report for report in reports if report.kind == kind])
+        begin, end = f"<!-- drawn: {kind} -->", f"<!-- end of {kind} -->"
+        pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+        if not pattern.search(text):
+            raise ValueError(f"{page} has no place for {kind}: it lacks {begin} and {end}")
+        text = pattern.sub(lambda _, new=f"{begin}\n\n{drawn}\n\n{end}": new, text)  # type: ignore[misc]
+    page.write_text(text, encoding="utf-8")
+
+
+def section(reports: Sequence[Report]) -> str:
+    """One section: what was looked at, the matrix and, for servers, their knobs."""
+    subjects = tuple(subject for report in reports for subject in report.subjects)
+    whole = msgspec.structs.replace(reports[0], subjects=subjects)
+    made = max(report.made for report in reports)[:10]
+    by = ", ".join(sorted({report.by for report in reports}))
+    parts = [f"Drawn on {made} by {by}.", _subjects(subjects), _matrix(whole)]
+    if any(subject.settings for subject in subjects):
+        parts.append(_settings(subjects))
+    failed = _failures(subjects)
+    if failed:
+        parts.append(failed)
+    return "\n\n".join(parts)
+
+
+def _subjects(subjects: Sequence[Subject]) -> str:
+    rows = [f"- **{one.name}**{one.version and ' ' + _plain(one.version)}" for one in subjects]
+    return "\n".join(rows)
+
+
+def _matrix(report: Report) -> str:
+    names = " | ".join(subject.name for subject in report.subjects)
+    rows = [f"| | {names} |", f"| --- |{' --- |' * len(report.subjects)}"]
+    group = ""
+    for now, _, question, cases in matrix_of(report):
+        if now != group:
+            group = now
+            rows.append(f"| **{_plain(group)}** |{' |' * len(report.subjects)}")
+        rows.append(f"| {_plain(question)} | {' | '.join(_cell(case) for case in cases)} |")
+    return "\n".join(rows)
+
+
+def _cell(case: Case | None) -> str:
+    return "" if case is None else f"{SIGNS[case.mark]} {case.mark}"
+
+
+def _settings(subjects: Sequence[Subject]) -> str:
+    found = [{one.name: one for one in subject.settings} for subject in subjects]
+    rows = [
+        f"| knob | documented or guessed | {' | '.join(subject.name for subject in subjects)} |",
+        f"| --- | --- |{' --- |' * len(subjects)}",
+    ]
+    names = dict.fromkeys(one.name for subject in subjects for one in subject.settings)
+    for name in names:
+        values = [settings.get(name) for settings in found]
+        documented = next(one.documented for one in values if one is not None)
+        rows.append(f"| {name} | {documented} | {' | '.join(_value(one) for one in values)} |")
+    return "What was found of each knob; **bold** where it is not as documented or guessed.\n\n" + (
+        "\n".join(rows)
+    )
+
+
+def _value(one: Setting | None) -> str:
+    if one is None:
+        return ""
+    if one.value is not None:
+        return one.value if one.value == one.documented else f"**{one.value}**"
+    if one.candidates:
+        return " or ".join(one.candidates)
+    return f"{SIGNS[one.mark]} {one.mark}"
+
+
+def _failures(subjects: Sequence[Subject]) -> str:
+    rows = [
+        f"- **{subject.name}**, {_plain(case.question)}: {_plain(case.verdict)}"
+        for subject in subjects
+        for case in subject.cases
+        if case.mark is Mark.FAIL
+    ]
+    return "What failed:\n\n" + "\n".join(rows) if rows else ""
+
+
+def _plain(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
