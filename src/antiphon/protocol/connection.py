@@ -58,6 +58,7 @@ from antiphon.wire.server_events import (
     ConversationItemInputAudioTranscriptionCompleted,
     ConversationItemInputAudioTranscriptionDelta,
     ConversationItemInputAudioTranscriptionFailed,
+    ConversationItemInputAudioTranscriptionUpdated,
     ConversationItemRetrieved,
     ConversationItemTruncated,
     ErrorEvent,
@@ -457,10 +458,11 @@ class Connection:
         self._answer(request, None, effects)
 
     def _item_deleted(self, event: ConversationItemDeleted, now: float, effects: Effects) -> None:
-        if event.item_id:
-            self.conversation.delete(event.item_id)
-            self._replayed.pop(event.item_id, None)
-        request = self._requests.answered(RequestKind.ITEM_DELETE, event.item_id or None)
+        request = self._requests.deleted(event.item_id or None)
+        item_id = event.item_id or (request.subject if request is not None else None)
+        if item_id:
+            self.conversation.delete(item_id)
+            self._replayed.pop(item_id, None)
         self._answer(request, None, effects)
 
     def _cleared(self, event: InputAudioBufferCleared, now: float, effects: Effects) -> None:
@@ -518,9 +520,24 @@ class Connection:
         # P-186, P-187: it may come before the item that it belongs to, or after the reply to it.
         if event.item_id:
             words = event.transcript or ""
+            turn = self.input_audio.turn(event.item_id)
+            # The same words may be told twice (P-314); the turn is told of once.
+            news = turn.phase != "transcribed" or turn.transcript != words
+            turn.transcript = words
+            self.conversation.transcribe(event.item_id, event.content_index or 0, words)
+            if news and event.status != "in_progress":  # P-298: not the last word yet
+                self._turn(event.item_id, "transcribed", effects)
+
+    def _transcription_updated(
+        self,
+        event: ConversationItemInputAudioTranscriptionUpdated,
+        now: float,
+        effects: Effects,
+    ) -> None:
+        if event.item_id:
+            words = event.transcript or ""
             self.input_audio.turn(event.item_id).transcript = words
             self.conversation.transcribe(event.item_id, event.content_index or 0, words)
-            self._turn(event.item_id, "transcribed", effects)
 
     def _transcription_failed(
         self,
@@ -623,6 +640,7 @@ _OTHERS: dict[str, Callable[[Connection, Any, float, Effects], None]] = {
     "conversation.item.deleted": Connection._item_deleted,
     "conversation.item.input_audio_transcription.delta": Connection._transcription_delta,
     "conversation.item.input_audio_transcription.completed": Connection._transcribed,
+    "conversation.item.input_audio_transcription.updated": Connection._transcription_updated,
     "conversation.item.input_audio_transcription.failed": Connection._transcription_failed,
     "input_audio_buffer.committed": Connection._committed,
     "input_audio_buffer.cleared": Connection._cleared,

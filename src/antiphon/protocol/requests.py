@@ -131,6 +131,15 @@ class Requests:
                 return request
         return None
 
+    def deleted(self, item_id: str | None) -> Request | None:
+        """The request to delete this item.
+
+        P-313: one server leaves the id empty. It answers in order, so it means the oldest.
+        """
+        if item_id is not None:
+            return self.answered(RequestKind.ITEM_DELETE, item_id)
+        return next(iter(self._by_kind[RequestKind.ITEM_DELETE].values()), None)
+
     def all(self) -> list[Request]:
         return list(self._by_event_id.values())
 

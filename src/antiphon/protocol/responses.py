@@ -315,6 +315,8 @@ class Responses:
 
     def done(self, event: ResponseDone, now: float, effects: Effects) -> None:
         resource = event.response
+        if event.usage and not resource.usage:
+            resource = replace(resource, usage=event.usage)  # P-294
         response = self._directory.find(resource.id or None)
         if response is None or response.is_nobodys:
             asked = self._directory.asked_for(resource)

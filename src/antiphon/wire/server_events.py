@@ -35,6 +35,7 @@ __all__ = [
     "ConversationItemInputAudioTranscriptionDelta",
     "ConversationItemInputAudioTranscriptionFailed",
     "ConversationItemInputAudioTranscriptionSegment",
+    "ConversationItemInputAudioTranscriptionUpdated",
     "ConversationItemRetrieved",
     "ConversationItemTruncated",
     "ErrorEvent",
@@ -50,6 +51,7 @@ __all__ = [
     "OutputAudioBufferCleared",
     "OutputAudioBufferStarted",
     "OutputAudioBufferStopped",
+    "Ping",
     "RateLimitsUpdated",
     "ResponseContentPartAdded",
     "ResponseContentPartDone",
@@ -87,6 +89,12 @@ class ErrorEvent(ServerEvent, frozen=True, kw_only=True, tag="error"):
     """The server objects to something; most errors leave the session running."""
 
     error: ErrorInfo
+
+
+class Ping(ServerEvent, frozen=True, kw_only=True, tag="ping"):
+    """A sign of life from one provider; nothing answers it (P-295)."""
+
+    timestamp: Maybe[float] = UNSET
 
 
 class SessionCreated(ServerEvent, frozen=True, kw_only=True, tag="session.created"):
@@ -193,6 +201,20 @@ class ConversationItemInputAudioTranscriptionCompleted(
     languages: Maybe[list[TranscriptionLanguage]] = UNSET
     logprobs: Maybe[list[LogProb]] = UNSET
     usage: Maybe[TranscriptionUsage] = UNSET
+
+
+class ConversationItemInputAudioTranscriptionUpdated(
+    ServerEvent,
+    frozen=True,
+    kw_only=True,
+    tag="conversation.item.input_audio_transcription.updated",
+):
+    """What the user has said so far, all of it, from a provider that sends no deltas (P-312)."""
+
+    item_id: Maybe[str] = UNSET
+    content_index: Maybe[int] = UNSET
+    transcript: Maybe[str] = UNSET
+    status: Maybe[str] = UNSET
 
 
 class ConversationItemInputAudioTranscriptionSegment(
@@ -542,6 +564,7 @@ class OutputAudioBufferCleared(
 
 SERVER_EVENTS: tuple[type[ServerEvent], ...] = (
     ErrorEvent,
+    Ping,
     SessionCreated,
     SessionUpdated,
     ConversationCreated,
@@ -554,6 +577,7 @@ SERVER_EVENTS: tuple[type[ServerEvent], ...] = (
     ConversationItemDeleted,
     ConversationItemInputAudioTranscriptionDelta,
     ConversationItemInputAudioTranscriptionCompleted,
+    ConversationItemInputAudioTranscriptionUpdated,
     ConversationItemInputAudioTranscriptionSegment,
     ConversationItemInputAudioTranscriptionFailed,
     InputAudioBufferCommitted,

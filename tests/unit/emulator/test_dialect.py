@@ -209,6 +209,32 @@ def test_xai_announces_the_item_when_speech_starts() -> None:
     assert [event["status"] for event in heard] == ["in_progress", "completed"]
 
 
+def test_xai_tells_partial_words_whole() -> None:
+    # P-298, P-312
+    client = xai(Script(hears=["Good morning to you."]))
+    for model, kind in (("x", "completed"), ("grok-transcribe", "updated")):
+        heard = {"audio": {"input": {"transcription": {"model": model}}}}
+        client.send("session.update", session=heard)
+        client.forget()
+        client.speak(TURN)
+        client.run(1)
+        told = client.all(f"conversation.item.input_audio_transcription.{kind}")
+        partial = [one["transcript"] for one in told if one["status"] == "in_progress"]
+        if kind == "completed":
+            assert partial == ["Good", "Good morning", "Good morning to", "Good morning to you."]
+        else:
+            assert partial and partial == sorted(partial, key=len)
+
+
+def test_xai_acknowledges_a_deletion_without_its_id() -> None:
+    # P-313
+    client = xai()
+    client.send("conversation.item.create", item={**user_text("Hi."), "id": "item_1"})
+    client.forget()
+    (told,) = client.send("conversation.item.delete", item_id="item_1")
+    assert (told["type"], told["item_id"]) == ("conversation.item.deleted", "")
+
+
 def test_xai_needless_cancel_has_another_code() -> None:
     # P-293
     error = xai().error("response.cancel")

@@ -226,6 +226,24 @@ def test_what_is_told_of_a_turn_does_not_change_later() -> None:
     assert isinstance(first, TurnChanged) and first.turn.phase == "speech_started"
 
 
+def test_partial_transcripts_are_not_told_as_the_last_word() -> None:
+    # P-298, P-312, P-314
+    made = connection()
+    whole = said.ConversationItemInputAudioTranscriptionCompleted
+    told = [
+        *made.receive(whole(item_id="u", transcript="Good", status="in_progress"), 0.0),
+        *made.receive(
+            said.ConversationItemInputAudioTranscriptionUpdated(item_id="u", transcript="Good day"),
+            0.0,
+        ),
+    ]
+    assert told == [] and made.input_audio.turn("u").transcript == "Good day"
+    for _ in range(2):
+        told += made.receive(whole(item_id="u", transcript="Good day.", status="completed"), 0.0)
+    assert [one.turn.phase for one in told if isinstance(one, TurnChanged)] == ["transcribed"]
+    assert made.input_audio.turn("u").transcript == "Good day."
+
+
 def test_turn_event_without_an_item_is_ignored() -> None:
     made = connection()
     for event in (
@@ -235,6 +253,7 @@ def test_turn_event_without_an_item_is_ignored() -> None:
         said.InputAudioBufferTimeoutTriggered(),
         said.ConversationItemInputAudioTranscriptionDelta(delta="x"),
         said.ConversationItemInputAudioTranscriptionCompleted(transcript="x"),
+        said.ConversationItemInputAudioTranscriptionUpdated(transcript="x"),
         said.ConversationItemInputAudioTranscriptionFailed(error=ErrorInfo()),
     ):
         assert made.receive(event, 0.0) == []

@@ -283,6 +283,24 @@ def test_r22_error_that_can_only_be_one_requests_is_its() -> None:
     )
 
 
+def test_deletions_acknowledged_without_an_id_are_answered_in_order() -> None:
+    # P-313.
+    play = check(
+        Connection("t"),
+        [
+            S(conversation_item_added(message("item_1"))),
+            S(conversation_item_added(message("item_2"))),
+            Ask("delete_item", "item_1"),
+            C("conversation.item.delete", "item_1"),
+            Ask("delete_item", "item_2"),
+            C("conversation.item.delete", "item_2"),
+            S(ConversationItemDeleted(item_id="")),
+            Is("conversation.item.delete", "answered", "item_1"),
+        ],
+    )
+    assert [item.id for item in play.connection.conversation] == ["item_2"]
+
+
 def test_r22_item_after_one_that_was_deleted_is_refused_not_lost() -> None:
     # LK#6964, P-212.
     check(

@@ -66,6 +66,12 @@ def models(union: Any) -> dict[str, type[pydantic.BaseModel]]:
 
 SERVER_MODELS = models(RealtimeServerEvent)
 CLIENT_MODELS = models(RealtimeClientEvent)
+ELSEWHERE = {
+    "conversation.item.input_audio_transcription.updated": "xAI, P-312",
+    "ping": "xAI, P-295",
+}
+"""Events that OpenAI does not have: seen in recordings of another provider."""
+
 OURS: dict[str, type[Event]] = {event.type: event for event in (*SERVER_EVENTS, *CLIENT_EVENTS)}
 
 
@@ -165,8 +171,9 @@ def test_every_official_client_event_has_a_class() -> None:
 
 
 def test_no_class_is_for_an_event_that_does_not_exist() -> None:
-    assert OURS.keys() == SERVER_MODELS.keys() | CLIENT_MODELS.keys()
-    assert (len(SERVER_EVENTS), len(CLIENT_EVENTS)) == (46, 11)
+    official = SERVER_MODELS.keys() | CLIENT_MODELS.keys()
+    assert OURS.keys() - ELSEWHERE.keys() == official
+    assert (len(SERVER_EVENTS), len(CLIENT_EVENTS)) == (46 + len(ELSEWHERE), 11)
 
 
 @pytest.mark.parametrize("event", OURS.values(), ids=OURS.keys())

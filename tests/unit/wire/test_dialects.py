@@ -114,9 +114,9 @@ def test_event_without_a_beta_name_keeps_its_own() -> None:
 
 
 def test_unknown_events_pass_both_ways() -> None:
-    event = beta.decode(b'{"type":"ping"}')
+    event = beta.decode(b'{"type":"pong"}')
     assert isinstance(event, UnknownEvent)
-    assert beta.encode_server(event) == b'{"type":"ping"}'
+    assert beta.encode_server(event) == b'{"type":"pong"}'
 
 
 # -- items -----------------------------------------------------------------------------------------

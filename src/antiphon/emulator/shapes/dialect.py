@@ -174,6 +174,8 @@ class _Xai(_Ga):
     def __init__(self) -> None:
         self._late: list[Json] = []
         self._announced: set[str] = set()
+        self._words: dict[str, str] = {}
+        self._updates = False
 
     def outgoing(self, event: Json) -> Iterable[Json]:
         for shown in self._reordered(event):
@@ -197,6 +199,8 @@ class _Xai(_Ga):
         nested = event["session"]
         spoken, heard = nested["audio"]["output"], nested["audio"]["input"]
         flat = {"voice": spoken["voice"], "turn_detection": heard["turn_detection"]}
+        # P-312: one transcriber's partial words have a type of their own.
+        self._updates = (heard["transcription"] or {}).get("model") == "grok-transcribe"
         yield {**event, "session": {**nested, **flat}}
 
     def _hold(self, event: Json) -> Iterable[Json]:
@@ -236,9 +240,21 @@ class _Xai(_Ga):
             return ()
         return (event,)
 
+    def _partly_heard(self, event: Json) -> Iterable[Json]:
+        """All words so far in place of those that are new (P-298, P-312)."""
+        words = self._words.get(event["item_id"], "") + event["delta"]
+        self._words[event["item_id"]] = words
+        told = {name: value for name, value in event.items() if name != "delta"}
+        kind = "updated" if self._updates else "completed"
+        told["type"] = f"conversation.item.input_audio_transcription.{kind}"
+        yield {**told, "transcript": words, "status": "in_progress"}
+
     def _heard(self, event: Json) -> Iterable[Json]:
-        yield {**event, "event_id": event["event_id"] + "-1", "status": "in_progress"}
+        self._words.pop(event["item_id"], None)
         yield {**event, "status": "completed"}  # P-298
+
+    def _deleted(self, event: Json) -> Iterable[Json]:
+        yield {**event, "item_id": ""}  # P-313
 
 
 _XAI_HANDLERS: dict[str, Callable[[_Xai, Json], Iterable[Json]]] = {
@@ -252,6 +268,8 @@ _XAI_HANDLERS: dict[str, Callable[[_Xai, Json], Iterable[Json]]] = {
     "response.done": _Xai._done,
     "input_audio_buffer.speech_started": _Xai._speech_started,
     "conversation.item.added": _Xai._item_added,
+    "conversation.item.deleted": _Xai._deleted,
+    "conversation.item.input_audio_transcription.delta": _Xai._partly_heard,
     "conversation.item.input_audio_transcription.completed": _Xai._heard,
 }
 
