@@ -18,7 +18,7 @@ from antiphon.cli.demo.observer import Line, Observer
 from antiphon.emulator import EmulatorServer, Faults, Script, on, profile, say
 from antiphon.emulator.audio import speech
 from antiphon.wire.client_events import ResponseCancel
-from tests.helpers.command import COMMAND, environment
+from tests.helpers.command import COMMAND, environment, hears_ctrl_c
 from tests.helpers.command import antiphon as run_antiphon
 
 __all__: list[str] = []
@@ -209,6 +209,7 @@ def test_ctrl_c_ends_it_with_130() -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=hears_ctrl_c,
     )
     assert process.stdout is not None
     assert "antiphon demo on its own server" in process.stdout.readline()
