@@ -5,7 +5,7 @@ import contextlib
 import gc
 import json
 import struct
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -436,31 +436,50 @@ async def test_connect_cancelled_over_a_socket_leaves_no_connection(moment: int)
     gc.collect()
 
 
-async def test_a_handshake_done_after_connect_was_cancelled_is_closed_at_once() -> None:
-    asked = asyncio.Event()
-    cancelled = asyncio.Event()
-    answered = asyncio.Event()
-    closed = asyncio.Event()
+@pytest.mark.parametrize("given_up_by", ["cancellation", "connect_timeout", "close"])
+async def test_a_connect_that_was_given_up_leaves_no_socket(given_up_by: str) -> None:
+    # Of its own the handshake would be given up after ten seconds; this one never is.
+    connector = antiphon.PicowsConnector(handshake_timeout=3600)
+    async with HungUp() as server:
+        if given_up_by == "connect_timeout":
+            with pytest.raises(antiphon.ConnectError):
+                await _connect(server.url, connector=connector, connect_timeout=0.1)
+        elif given_up_by == "close":
+            session = antiphon.connect(url=server.url, connector=connector).begin()
+            await soon(server.asked.wait())
+            await session.close()
+        else:
+            opening = asyncio.ensure_future(_connect(server.url, connector=connector))
+            await soon(server.asked.wait())
+            opening.cancel()
+            await asyncio.wait([opening], timeout=5)
+            assert opening.cancelled()
+        async with asyncio.timeout(5):
+            await server.gone.wait()
 
-    async def play(ws: RawWebSocket) -> None:
-        answered.set()
-        assert (await ws.read())[0] == CLOSE
-        closed.set()
 
-    class Held(RawServer):
-        async def _asked(self) -> None:
-            asked.set()
-            await cancelled.wait()
+class HungUp:
+    """Takes connections, reads what comes, answers nothing, and sees when the peer has gone."""
 
-    async with Held(play) as server:
-        opening = asyncio.ensure_future(_connect(server.url))
-        await soon(asked.wait())
-        opening.cancel()
-        await asyncio.wait([opening], timeout=5)
-        assert opening.cancelled()
-        cancelled.set()
-        await soon(answered.wait())
-        await soon(closed.wait())
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.gone = asyncio.Event()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        self.asked.set()
+        while await reader.read(65536):
+            pass
+        self.gone.set()
+        writer.close()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.url = f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1/realtime"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
 
 
 async def test_a_session_over_a_socket_reconnects_and_closes() -> None:

@@ -2,8 +2,9 @@
 
 Top-level `await`, `async with` and `async for` are allowed, as in the documents. An emulator runs
 in the same process and the environment variables of the official SDK point to it, so that
-`antiphon.connect(model=...)` needs neither a key nor the network. Bounded: a snippet that does not
-end is an error.
+`antiphon.connect(model=...)` needs neither a key nor the network. A snippet that brings a server of
+its own gets no such help: a reader has no key for it, either. Bounded: a snippet that does not end
+is an error.
 """
 
 import ast
@@ -31,11 +32,11 @@ def compile_snippet(path: Path) -> CodeType:
 async def run_snippet(path: Path) -> None:
     """Run the file against an emulator; raises what it raises, or TimeoutError."""
     code = compile_snippet(path)
+    brings_its_own = "antiphon.emulator" in path.read_text()  # noqa: ASYNC240 - a helper's start
     async with EmulatorServer(Behaviour()) as server:
-        os.environ["OPENAI_API_KEY"] = "not-a-key"
-        os.environ["OPENAI_BASE_URL"] = server.url.replace("ws://", "http://").removesuffix(
-            "/realtime"
-        )
+        if not brings_its_own:
+            os.environ["OPENAI_API_KEY"] = "not-a-key"
+            os.environ["OPENAI_BASE_URL"] = server.http_url
         async with asyncio.timeout(SECONDS):
             running = eval(code, {"__name__": "__main__", "server": server})
             if inspect.iscoroutine(running):

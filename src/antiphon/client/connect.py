@@ -137,6 +137,8 @@ def connect(
         api_version=api_version,
         headers=headers,
         dialect=Dialect(dialect) if dialect is not None else None,
+        # A connector may say that it leads to a server without keys, as the emulator's does.
+        needs_key=getattr(connector, "needs_key", True),
     )
     settings = {
         "config": session,

@@ -1,9 +1,10 @@
 """Where to connect, and with which credentials."""
 
 import os
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from antiphon.exceptions import ConnectError
 from antiphon.wire.dialects import BETA, GA, Dialect
@@ -42,9 +43,9 @@ def is_local(hostname: str | None) -> bool:
 
 def without_secrets(url: str) -> str:
     """The address without user, password and query, any of which may hold a key."""
-    scheme, _, rest = url.partition("?")[0].partition("://")
+    scheme, separator, rest = url.partition("?")[0].rpartition("://")
     authority, slash, path = rest.partition("/")
-    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
 
 
 def resolve(
@@ -59,6 +60,7 @@ def resolve(
     api_version: str | None = None,
     headers: Mapping[str, str] | None = None,
     dialect: Dialect | None = None,
+    needs_key: bool = True,
 ) -> Endpoint:
     """Work out the address and the headers.
 
@@ -76,6 +78,10 @@ def resolve(
         headers: sent as they are, over those made here. With credentials among them
             (`Authorization` or `api-key`) none are made here.
         dialect: the event names to speak; default: as the address implies.
+        needs_key: False goes without credentials where none are to be had.
+
+    A user and a password in the address are sent as `Authorization: Basic`, and never as part of
+    it. `headers` and `api_key` come before them, the environment's key after them.
 
     Raises:
         ConnectError: no key is to be had for a server that is not on this machine, or the address
@@ -92,7 +98,8 @@ def resolve(
             query = {"api-version": api_version, "deployment": azure_deployment or model}
         address = _join(azure_endpoint, path, query)
         key = _clean(api_key or os.environ.get("AZURE_OPENAI_API_KEY"))
-        credentials = {} if own else _azure_credentials(key, _clean(azure_ad_token))
+        token = _clean(azure_ad_token)
+        credentials = {} if own else _azure_credentials(key, token, needs_key)
         spoken = BETA if api_version is not None else GA
     else:
         if url is not None:
@@ -100,15 +107,22 @@ def resolve(
         else:
             base = base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL
             address = _join(base, "/realtime", {"model": model})
-        key = _clean(api_key or os.environ.get("OPENAI_API_KEY"))
-        credentials = {} if own else _credentials(key, address)
+        key = _clean(api_key)
+        basic = None if own or key else _basic(address)
+        if basic is None and not own:
+            key = key or _clean(os.environ.get("OPENAI_API_KEY"))
+            credentials = _credentials(key, address, needs_key)
+        else:
+            credentials = basic or {}
         spoken = GA
+    address = _without_user(address)
     return Endpoint(address, {**credentials, **(headers or {})}, dialect or spoken)
 
 
 def _join(base: str, path: str, query: Mapping[str, str]) -> str:
     try:
         parts = urlsplit(base)
+        _ = parts.port  # which is only looked at when asked for
     except ValueError:
         parts = urlsplit("")
     scheme = _SCHEMES.get(parts.scheme)
@@ -134,22 +148,39 @@ def _clean(key: str | None) -> str | None:
     return key
 
 
-def _credentials(key: str | None, address: str) -> dict[str, str]:
+def _basic(address: str) -> dict[str, str] | None:
+    """What the user and password of an address are as a header (RFC 7617)."""
+    parts = urlsplit(address)
+    if parts.username is None:
+        return None
+    told = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Authorization": f"Basic {b64encode(told.encode()).decode()}"}
+
+
+def _without_user(address: str) -> str:
+    # The whole authority goes into the header Host, and that into logs.
+    parts = urlsplit(address)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _credentials(key: str | None, address: str, needed: bool) -> dict[str, str]:
     parts = urlsplit(address)
     if key:
         if (parts.hostname or "").endswith(".azure.com"):
             return {"api-key": key}
         return {"Authorization": f"Bearer {key}"}
-    if is_local(parts.hostname):
+    if is_local(parts.hostname) or not needed:
         return {}
     raise ConnectError("no API key: pass api_key=, or set OPENAI_API_KEY")
 
 
-def _azure_credentials(key: str | None, token: str | None) -> dict[str, str]:
+def _azure_credentials(key: str | None, token: str | None, needed: bool) -> dict[str, str]:
     if token:
         return {"Authorization": f"Bearer {token}"}
     if key:
         return {"api-key": key}
+    if not needed:
+        return {}
     raise ConnectError(
         "no Azure credentials: pass api_key= or azure_ad_token=, or set AZURE_OPENAI_API_KEY"
     )

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from antiphon.client.endpoint import Endpoint
-from antiphon.client.reconnect import is_retryable
+from antiphon.client.reconnect import is_passing, is_retryable
 from antiphon.client.streams import Moment
 from antiphon.client.transport import Connector, Transport
 from antiphon.exceptions import ConnectError
@@ -81,7 +81,11 @@ class Link:
             raise
         except Exception as failed:
             self.close()
-            raise ConnectError(f"the connector failed: {failed!r}") from failed
+            # Only its kind: the words of somebody else's connector may hold the key.
+            raise ConnectError(
+                f"the connector failed with {type(failed).__name__}; its __cause__ says more",
+                retryable=is_passing(failed),
+            ) from failed
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         self.closing = True

@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 import msgspec
 import picows
 
-from antiphon.client.endpoint import is_local, without_secrets
+from antiphon.client.connect_errors import connect_error
+from antiphon.client.endpoint import is_local
+from antiphon.client.reconnect import is_passing_status
 from antiphon.client.transport import FrameHandler, Transport
 from antiphon.exceptions import ConnectError
 
@@ -34,18 +36,24 @@ else:
     _Adapter = logging.LoggerAdapter
 
 
-class _WithoutFrames(_Adapter):
-    """picows logs, below the level DEBUG, the handshake with its key and the data of frames."""
+class _Discreet(_Adapter):
+    """picows logs, below the level DEBUG, the handshake with its key and the data of frames.
+
+    And at INFO, that connections come and go, which nobody asked to read: that is DEBUG here.
+    """
 
     def isEnabledFor(self, level: int) -> bool:
         return level >= logging.DEBUG and super().isEnabledFor(level)
+
+    def info(self, msg: object, *args: Any, **kwargs: Any) -> None:
+        self.debug(msg, *args, **kwargs)
 
 
 # Looked up once: a member of an enumeration costs more to name than a short frame to parse.
 _TEXT, _BINARY = picows.WSMsgType.TEXT, picows.WSMsgType.BINARY
 _CONTINUATION, _CLOSE = picows.WSMsgType.CONTINUATION, picows.WSMsgType.CLOSE
 
-_logger = _WithoutFrames(logging.getLogger("antiphon.picows"), {})
+_logger = _Discreet(logging.getLogger("antiphon.picows"), {})
 
 
 async def connect_socket(
@@ -66,6 +74,7 @@ async def connect_socket(
         ConnectError: nobody answered, or the handshake was refused.
     """
     listener = _Listener(handler, max_message_bytes)
+    line = _Line()
     try:
         await picows.ws_connect(
             lambda: listener,
@@ -82,20 +91,66 @@ async def connect_socket(
             # Redirected, picows would hand the Authorization header to any host.
             max_redirects=0,
             logger_name=_logger,
+            socket_factory=line.dial,
         )
     except picows.WSInvalidStatusError as refused:
         raise _refused(refused) from refused
-    except (picows.WSError, OSError, TimeoutError, ValueError) as failed:
-        said = str(failed) or type(failed).__name__
-        raise ConnectError(
-            f"no connection to {without_secrets(url)}: {said}",
-            retryable=not isinstance(failed, ValueError),
-        ) from failed
+    except picows.WSInvalidURL as wrong:
+        # Without the cause, whose words are the address with its user and password.
+        raise connect_error(wrong, url) from None
+    except Exception as failed:
+        line.hang_up()
+        raise connect_error(failed, url) from failed
     except asyncio.CancelledError:
         # The handshake may still be under way, or just done: nobody wants it any more.
+        line.hang_up()
         listener.abandon()
         raise
+    if not listener.connected:
+        # So picows reports a peer that hangs up before it has answered the handshake.
+        raise connect_error(ConnectionResetError("the peer hung up during the handshake"), url)
     return listener
+
+
+class _Line:
+    """The socket under a handshake: picows tells of a connection only once it is made."""
+
+    __slots__ = ("_socket",)
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+
+    async def dial(self, where: Any) -> socket.socket:
+        """Connect to the server or the proxy; tries its addresses one after the other."""
+        loop = asyncio.get_running_loop()
+        failed: OSError | None = None
+        for family, kind, protocol, _, address in await loop.getaddrinfo(
+            where.host, where.port, type=socket.SOCK_STREAM
+        ):
+            try:
+                dialed = socket.socket(family, kind, protocol)
+            except OSError as unsupported:
+                failed = failed or unsupported
+                continue
+            try:
+                dialed.setblocking(False)
+                await loop.sock_connect(dialed, address)
+            except OSError as unreached:
+                dialed.close()
+                failed = failed or unreached
+            except BaseException:
+                dialed.close()
+                raise
+            else:
+                self._socket = dialed
+                return dialed
+        raise failed or OSError(f"no address of {where.host}")
+
+    def hang_up(self) -> None:
+        """End the connection in whatever state it is. Its owner, the loop, reads that it ended."""
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
 
 
 @cache
@@ -135,6 +190,11 @@ class _Listener(picows.WSListener):
         self._over = False
         self._writable = asyncio.Event()
         self._writable.set()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the handshake was completed, once."""
+        return self._transport is not None
 
     # --- called by picows -----------------------------------------------------------------------
 
@@ -270,7 +330,10 @@ def _refused(refused: picows.WSInvalidStatusError) -> ConnectError:
     code = _error_code(refused.raw_body)
     told = f"HTTP {status}, {code}" if code else f"HTTP {status}"
     return ConnectError(
-        f"{hint} ({told})", status=status, code=code, retryable=status == 429 or status >= 500
+        f"{hint} ({told})",
+        status=status,
+        code=code,
+        retryable=status == 0 or is_passing_status(status),
     )
 
 
@@ -286,4 +349,6 @@ def _environment_proxy(url: str) -> str | None:
         return None
     proxies = getproxies()
     scheme = "https" if parts.scheme == "wss" else "http"
-    return proxies.get(scheme) or proxies.get("all")
+    proxy = proxies.get(scheme) or proxies.get("all")
+    # Many set the variable to HOST:PORT, and curl takes that for an HTTP proxy, too.
+    return proxy if not proxy or "://" in proxy else f"http://{proxy}"

@@ -4,16 +4,33 @@ import random
 
 import msgspec
 
-__all__ = ["ReconnectPolicy", "is_retryable"]
+__all__ = ["ReconnectPolicy", "is_passing", "is_passing_status", "is_retryable"]
 
 # P-277, and 1012/1013 by RFC 6455's registry: "service restart" and "try again later". None is a
 # connection that went without a close frame, which libraries report as 1006.
 _RETRYABLE = frozenset({None, 1001, 1005, 1006, 1011, 1012, 1013})
+# RFC 9110 §15.5: of the client's errors, these alone say "later".
+_LATER = frozenset({408, 425, 429})
 
 
 def is_retryable(code: int | None) -> bool:
     """Whether a connection that ended with this code is worth a new one."""
     return code in _RETRYABLE
+
+
+def is_passing_status(status: int) -> bool:
+    """Whether an HTTP request that was answered so may succeed later."""
+    return status in _LATER or status >= 500
+
+
+def is_passing(failed: BaseException) -> bool:
+    """Whether what a connector raised may be gone at the next attempt.
+
+    Networks have bad moments. A `ValueError` is an address that is none, or a certificate that
+    does not verify; anything else is a mistake in somebody's code.
+    """
+    # IncompleteReadError of asyncio's streams is an EOFError.
+    return isinstance(failed, (OSError, EOFError)) and not isinstance(failed, ValueError)
 
 
 class ReconnectPolicy(msgspec.Struct, frozen=True, kw_only=True):

@@ -221,6 +221,9 @@ class MemoryConnector:
         transports: the client's ends, in the same order.
     """
 
+    # Read by `antiphon.connect`: no key is asked for where none is needed.
+    needs_key = False
+
     def __init__(
         self,
         behaviour: Behaviour | None = None,
