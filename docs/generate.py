@@ -28,7 +28,7 @@ def values(spec: "dataclasses.Field[object]") -> str:
     if isinstance(default, bool):
         return "**yes**, no" if default else "**no**, yes"
     if isinstance(default, frozenset):
-        return ", ".join(f"**{value}**" for value in sorted(default))
+        return ", ".join(f"**{value}**" for value in sorted(default)) or "**none**, names"
     if dataclasses.is_dataclass(default):
         return f"see `{type(default).__name__}`"
     return "**none**, a number" if default is None else f"**{default}**"
@@ -47,12 +47,16 @@ def profiles() -> str:
     rows = ["| profile | knobs that are not at their default |", "| --- | --- |"]
     for name, behaviour in PROFILES.items():
         changed = [
-            f"{spec.name} {getattr(behaviour, spec.name)}"
+            f"{spec.name} {_shown(getattr(behaviour, spec.name))}"
             for spec in dataclasses.fields(Behaviour)
             if getattr(behaviour, spec.name) != spec.default
         ]
         rows.append(f"| `{name}` | {', '.join(changed) or 'none'} |")
     return "\n".join(rows)
+
+
+def _shown(value: object) -> str:
+    return " and ".join(sorted(value)) if isinstance(value, frozenset) else str(value)
 
 
 def transitions(table: Table) -> str:

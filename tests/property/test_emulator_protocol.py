@@ -32,11 +32,14 @@ from antiphon.emulator.knobs.choices import (
     Dialect,
     DuplicateItemId,
     EarlyCancel,
+    ErrorCodePlace,
+    ItemsAnnounced,
     MultiItemDoneOrder,
     OldDoneVsNewCreated,
     OutOfBand,
     SupersededDone,
     TranscriptionTiming,
+    UnknownFieldReply,
     VadCreateWhenBusy,
 )
 from tests.helpers.emulated import Emulated, Json, user_text
@@ -80,6 +83,10 @@ KNOBS = st.fixed_dictionaries(
         "create_when_busy": value_of(CreateWhenBusy),
         "superseded_done": value_of(SupersededDone),
         "active_error_form": value_of(ActiveErrorForm),
+        "reads_while_responding": st.sampled_from([True, True, True, False]),
+        "error_code_place": value_of(ErrorCodePlace),
+        "items_announced": value_of(ItemsAnnounced),
+        "unknown_field": value_of(UnknownFieldReply),
         "multi_item_done_order": value_of(MultiItemDoneOrder),
         "duplicate_item_id": value_of(DuplicateItemId),
         "transcription_timing": value_of(TranscriptionTiming),
@@ -212,6 +219,8 @@ class RudeClient(RuleBasedStateMachine):
             handler = self.CHECKS.get(event["type"])
             if handler is not None:
                 handler(self, event)
+            elif event["type"] == "response.cancelled":  # P-466: it names nothing
+                assert self.behaviour.cancel_target is CancelTarget.NOTHING
             elif event["type"].startswith("response."):
                 self.check_output(event)
         self.check_engine()

@@ -13,12 +13,12 @@ import pytest
 
 from antiphon.emulator import Behaviour
 from antiphon.emulator.knobs.behaviour import knobs
-from tests.unit.emulator.knob_cases import cancelling, lanes, others
+from tests.unit.emulator.knob_cases import cancelling, elsewhere, lanes, others
 from tests.unit.emulator.knob_cases.registry import CASES, Case
 
 __all__: list[str] = []
 
-MODULES = (cancelling, lanes, others)
+MODULES = (cancelling, elsewhere, lanes, others)
 
 
 def wanted_values() -> set[tuple[str, Any]]:

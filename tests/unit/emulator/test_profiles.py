@@ -2,8 +2,8 @@
 
 import pytest
 
-from antiphon.emulator import PROFILES, Behaviour, Pace, Script, profile, say
-from tests.helpers.emulated import Emulated
+from antiphon.emulator import PROFILES, Abort, Behaviour, Pace, Script, profile, say
+from tests.helpers.emulated import Emulated, user_text
 
 __all__: list[str] = []
 
@@ -16,6 +16,8 @@ NAMES = [
     "localai",
     "speaches",
     "speech-to-speech",
+    "aimock",
+    "litellm",
 ]
 
 
@@ -100,4 +102,35 @@ def test_speech_to_speech_has_one_slot() -> None:
     client, _ = running("speech-to-speech", "none")
     error = client.error("response.create")
     assert error["type"] == "conversation_already_has_active_response"
-    assert (error["code"], error["event_id"]) == (None, None)
+    assert (error["code"], error["event_id"]) == (None, "c2")  # P-467
+
+
+def test_speech_to_speech_announces_what_the_client_creates() -> None:
+    # P-467
+    client = Emulated(profile("speech-to-speech"), Script([say("Hi.", ms=100)]))
+    (reply,) = client.send("conversation.item.create", item=user_text("Hello."))
+    assert reply["type"] == "conversation.item.created"
+    assert client.error("conversation.item.retrieve", item_id="x")["type"] == "invalid_value"
+    only = client.created_id(metadata={"key": "value"})
+    client.cancel(only)
+    assert client.done(only)["status"] == "cancelled"
+    assert client.done(only)["metadata"] == {"key": "value"}
+    assert client.send_raw(b"{") == []
+    assert client.ended == [Abort()]
+
+
+def test_aimock_reads_nothing_while_it_speaks() -> None:
+    # P-466
+    client = Emulated(profile("aimock"), Script([say("A story.", ms=1000).always()]))
+    first = client.created_id(metadata={"key": "value"}, conversation="none")
+    assert client.cancel(first) == []
+    assert client.send("response.create") == []
+    client.run(0.1)
+    assert client.kinds().count("response.created") == 1
+    client.run(10)
+    assert client.done(first)["status"] == "completed"
+    assert client.done(first)["metadata"] is None
+    kinds = [kind for kind in client.kinds() if kind in ("response.done", "response.cancelled")]
+    assert kinds == ["response.done", "response.cancelled", "response.done"]
+    assert client.send("conversation.item.delete", item_id="x") == []
+    assert client.send("scooby.dooby.doo") == []

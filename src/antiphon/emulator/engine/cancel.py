@@ -21,6 +21,7 @@ class Canceller:
     """Carries out `response.cancel`."""
 
     def __init__(self, core: Core, responses: Responses) -> None:
+        self._core = core
         self._knobs = core.behaviour
         self._responses = responses
         self._lanes = responses.lanes
@@ -34,6 +35,9 @@ class Canceller:
         match self._knobs.cancel_target:
             case CancelTarget.UNSUPPORTED:
                 raise errors.cancel_unsupported()  # P-309
+            case CancelTarget.NOTHING:
+                self._core.emit("response.cancelled")  # P-466
+                return
             case CancelTarget.IGNORES_ID:
                 response_id = None  # P-304, P-307
         if response_id is None:

@@ -8,7 +8,7 @@ from antiphon.emulator.engine.desk import Desk
 from antiphon.emulator.engine.effects import Ask, Drop, Proceed
 from antiphon.emulator.faculties.work import NO_FACULTIES, Faculties
 from antiphon.emulator.knobs.behaviour import Behaviour
-from antiphon.emulator.knobs.choices import EventIdEcho, EventIdPlace
+from antiphon.emulator.knobs.choices import ErrorCodePlace, EventIdEcho, EventIdPlace
 from antiphon.emulator.scripts.script import Script
 from antiphon.emulator.shapes.errors import Refusal
 from antiphon.emulator.state.agenda import Entry
@@ -74,9 +74,12 @@ class Core:
     def refuse(self, refusal: Refusal, event_id: str | None) -> None:
         """Send the `error` event for a client event (P-82, P-83, P-86)."""
         echo = event_id if self._echoes(refusal) else None
+        kind, code = refusal.type, refusal.code
+        if self.behaviour.error_code_place is ErrorCodePlace.TYPE:  # P-306
+            kind, code = code or kind, None
         error: Json = {
-            "type": refusal.type,
-            "code": refusal.code,
+            "type": kind,
+            "code": code,
             "message": refusal.message,
             "param": refusal.param,
             "event_id": echo,

@@ -38,12 +38,14 @@ from antiphon.emulator.knobs.choices import (
     ConversationCreated,
     Expiry,
     UnknownEventReply,
+    UnknownFieldReply,
 )
 from antiphon.emulator.scripts.script import Script
 from antiphon.emulator.shapes import errors
 from antiphon.emulator.shapes.client_events import CLIENT_EVENTS
 from antiphon.emulator.shapes.dialect import translator
 from antiphon.emulator.shapes.errors import Refusal
+from antiphon.emulator.shapes.schema import checked_without_unknown
 
 __all__ = ["Engine"]
 
@@ -89,10 +91,15 @@ class Engine:
         self.closed = False
         self._translator = translator(self.behaviour.dialect)
         self._basis = Basis(self.behaviour, seed, epoch)
-        self._outlet = FrameOutlet(self._basis, self._translator, faults)
+        self._outlet = FrameOutlet(
+            self._basis, self._translator, faults, behind_proxy=self.behaviour.behind_proxy
+        )
         core = Core(self._basis, self._outlet, self.behaviour, self.script, model, faculties)
         self._core = core
-        lanes, hearing = Lanes(), Hearing(core)
+        # What came while nothing is read (knob `reads_while_responding`).
+        self._unread: deque[tuple[bytes | str, bool]] = deque()
+        self._lanes = lanes = Lanes()
+        hearing = Hearing(core)
         self._items = Items(core, lanes, hearing)
         self._responses = Responses(
             core,
@@ -156,7 +163,8 @@ class Engine:
         """
         self._run_due(now)
         if not self.closed:
-            self._take(frame, is_text)
+            self._unread.append((frame, is_text))
+            self._read()
         return self._settle(now)
 
     def advance(self, now: float) -> list[ServerEffect]:
@@ -199,12 +207,12 @@ class Engine:
     @property
     def active_responses(self) -> list[str]:
         """Ids of the responses that are not done."""
-        return list(self._responses.lanes.active)
+        return list(self._lanes.active)
 
     @property
     def finished_responses(self) -> dict[str, str]:
         """Final status by id, of the latest few hundred responses."""
-        return dict(self._responses.lanes.finished)
+        return dict(self._lanes.finished)
 
     @property
     def item_ids(self) -> list[str]:
@@ -212,6 +220,13 @@ class Engine:
         return [item.id for item in self._core.conversation]
 
     # Frames
+
+    def _read(self) -> None:
+        """Take what has come, as far as it is read now."""
+        while self._unread and not self.closed:
+            if not self.behaviour.reads_while_responding and self._lanes.active:
+                return
+            self._take(*self._unread.popleft())
 
     def _take(self, frame: bytes | str, is_text: bool) -> None:
         event = _parse(frame) if is_text else None
@@ -234,25 +249,34 @@ class Engine:
         if not isinstance(kind, str):
             raise errors.invalid_type("type", "a string", kind)
         handler = self._handlers.get(kind)
-        if handler is None:
+        if handler is None or kind in self.behaviour.unsupported_events:
             if self.behaviour.unknown_event is UnknownEventReply.IGNORE:
                 return
             raise errors.invalid_value("type", kind, CLIENT_EVENTS)  # P-87
-        CLIENT_EVENTS[kind](event, "")
+        if self.behaviour.unknown_field is UnknownFieldReply.IGNORE:
+            event = checked_without_unknown(CLIENT_EVENTS[kind], event)
+        else:
+            CLIENT_EVENTS[kind](event, "")
         handler(event)
 
     def _unreadable(self, detail: str) -> None:
         # P-88: not known of the real server.
-        if self.behaviour.bad_json_reply is BadJsonReply.CLOSE:
-            self._close(1007, "invalid_request_error.invalid_json")
-        else:
-            self._core.refuse(errors.not_an_event(detail), None)
+        match self.behaviour.bad_json_reply:
+            case BadJsonReply.CLOSE:
+                self._close(1007, "invalid_request_error.invalid_json")
+            case BadJsonReply.CLOSE_1011:
+                self._close(1011, "internal error")
+            case BadJsonReply.CUT:
+                self._outlet.cut_off()  # P-467
+                self._stop()
+            case BadJsonReply.ERROR:
+                self._core.refuse(errors.not_an_event(detail), None)
 
     # Handlers of single events
 
     def _session_update(self, event: Json) -> None:
         core = self._core
-        responding = self._responses.lanes.slot.holder is not None
+        responding = self._lanes.slot.holder is not None
         core.session.update(event["session"], responding=responding)
         core.emit("session.updated", session=core.session.config)
 
@@ -289,6 +313,8 @@ class Engine:
             basis.now = max(basis.now, entry.at)
             if entry.action is not None:
                 entry.action()
+            if self._unread:
+                self._read()
         basis.now = max(basis.now, now)
 
     def _ping(self) -> None:

@@ -7,7 +7,7 @@ from antiphon.emulator.engine.core import Core
 from antiphon.emulator.engine.hearing import Hearing
 from antiphon.emulator.engine.items import decode_audio
 from antiphon.emulator.engine.lanes import Request
-from antiphon.emulator.engine.output import emit_item
+from antiphon.emulator.engine.output import announce_item
 from antiphon.emulator.engine.response import Response
 from antiphon.emulator.engine.responses import Responses
 from antiphon.emulator.engine.transcription import Transcriber
@@ -185,9 +185,7 @@ class InputAudio:
             item_id=item_id,
         )
         core.conversation.append(item)
-        emit_item(core, "conversation.item.added", item)
-        if core.behaviour.item_done:
-            emit_item(core, "conversation.item.done", item)
+        announce_item(core, item)
         self._transcriber.committed(item, will_respond=self._detector is not None)
 
     def _idle_timeout(self) -> None:

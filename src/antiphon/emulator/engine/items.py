@@ -10,7 +10,7 @@ from antiphon.emulator.audio.speech import block_ms, synthesize
 from antiphon.emulator.engine.core import Core
 from antiphon.emulator.engine.hearing import Hearing
 from antiphon.emulator.engine.lanes import Lanes
-from antiphon.emulator.engine.output import emit_item
+from antiphon.emulator.engine.output import announce_item
 from antiphon.emulator.engine.response import Response
 from antiphon.emulator.knobs.choices import Dialect, ItemsDuringResponse, TruncateReply
 from antiphon.emulator.shapes import errors
@@ -133,9 +133,7 @@ class Items:
         if conversation.duplicate(item.id, core.behaviour.duplicate_item_id):
             return
         conversation.insert(item, after)
-        emit_item(core, "conversation.item.added", item)
-        if core.behaviour.item_done:
-            emit_item(core, "conversation.item.done", item)
+        announce_item(core, item)
 
     def _new(self, asked: Json) -> ConversationItem:
         core = self._core

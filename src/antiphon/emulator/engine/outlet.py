@@ -36,12 +36,21 @@ class FrameOutlet:
         basis: for time, chance and appointments.
         translator: the dialect.
         faults: what goes wrong.
+        behind_proxy: whether a proxy passes on how the connection ends (P-468).
 
     Invariant: `_queue` is empty, or its head waits for `_open_at`.
     """
 
-    def __init__(self, basis: Basis, translator: Translator, faults: Faults | None) -> None:
+    def __init__(
+        self,
+        basis: Basis,
+        translator: Translator,
+        faults: Faults | None,
+        *,
+        behind_proxy: bool = False,
+    ) -> None:
         self._basis = basis
+        self._behind_proxy = behind_proxy
         self._translator = translator
         self._faults = faults
         self._effects: list[ServerEffect] = []
@@ -77,7 +86,11 @@ class FrameOutlet:
 
     def close(self, code: int | None, reason: str) -> None:
         """Close the connection after what was sent."""
-        self._push(CloseConnection(code, reason))
+        self._end(CloseConnection(code, reason))
+
+    def cut_off(self) -> None:
+        """Cut the connection after what was sent."""
+        self._end(Abort())
 
     def take(self) -> list[ServerEffect]:
         """The effects since the last call."""
@@ -95,6 +108,14 @@ class FrameOutlet:
     def _put(self, event: Json) -> None:
         for shown in self._translator.outgoing(event):
             self._push(SendFrame(self._encode(shown)))
+
+    def _end(self, effect: CloseConnection | Abort) -> None:
+        if self._behind_proxy:
+            effect = _as_a_proxy_ends(effect)
+            if effect.code != 1000:
+                error = {"type": "server_error", "message": effect.reason}
+                self._push(SendFrame(self._encode({"type": "error", "error": error})))
+        self._push(effect)
 
     def _push(self, effect: ServerEffect, delay_s: float = 0.0) -> None:
         if self.cut:
@@ -154,11 +175,11 @@ class FrameOutlet:
     def _apply_to_connection(self, rule: Rule) -> None:
         match rule.act:
             case Act.CLOSE:
-                self._push(CloseConnection(rule.code, rule.reason))
+                self._end(CloseConnection(rule.code, rule.reason))
             case Act.ABORT:
                 self._queue.clear()
                 self._open_at = 0.0
-                self._push(Abort())
+                self._end(Abort())
             case Act.STALL:
                 self._open_at = max(self._open_at, self._basis.now) + rule.seconds
             case Act.SEND if rule.extra is not None:
@@ -174,7 +195,7 @@ class FrameOutlet:
         delayed, dropped, doubled, broken, cut = (draw() for _ in range(5))
         length = draw() * chance.max_delay_s
         if cut < chance.abort:
-            self._push(Abort())
+            self._end(Abort())
         elif dropped < chance.drop:
             return
         elif broken < chance.malformed:
@@ -203,3 +224,12 @@ class FrameOutlet:
                 kept.append((owner, late))
         if kept:
             self._held[event["type"]] = kept
+
+
+def _as_a_proxy_ends(effect: CloseConnection | Abort) -> CloseConnection:
+    """P-468: without a close frame, or without a code in it, the client gets 1011."""
+    if isinstance(effect, Abort):
+        return CloseConnection(1011, "The connection to the server was lost.")
+    if effect.code is None:
+        return CloseConnection(1011, effect.reason or "The server closed the connection.")
+    return effect

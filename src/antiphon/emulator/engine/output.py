@@ -8,11 +8,16 @@ from antiphon.emulator.audio.speech import marked, synthesize
 from antiphon.emulator.engine.core import Core
 from antiphon.emulator.engine.generation import Step, StepKind
 from antiphon.emulator.engine.response import Lane, OutputItem, Response
-from antiphon.emulator.knobs.choices import CancelCloseItems, CancelFunctionArgs, MultiItemDoneOrder
+from antiphon.emulator.knobs.choices import (
+    CancelCloseItems,
+    CancelFunctionArgs,
+    ItemsAnnounced,
+    MultiItemDoneOrder,
+)
 from antiphon.emulator.scripts.script import OutputKind
 from antiphon.emulator.state.conversation import ConversationItem, count_tokens
 
-__all__ = ["ItemWriter", "emit_item"]
+__all__ = ["ItemWriter", "announce_item"]
 
 Json = dict[str, Any]
 _OBFUSCATION = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -138,8 +143,7 @@ class ItemWriter:
                 self._close_call(response, opened)
             else:
                 self._close_message(response, opened)
-            if self._core.behaviour.item_done:
-                self._conversation_event("conversation.item.done", response, opened.item)
+            self._conversation_event("conversation.item.done", response, opened.item)
         if how is not CancelCloseItems.NONE:
             self._core.emit(
                 "response.output_item.done",
@@ -207,7 +211,10 @@ class ItemWriter:
     def _conversation_event(self, kind: str, response: Response, item: ConversationItem) -> None:
         # P-41: presumably only for items of the default conversation.
         if response.lane is Lane.DEFAULT or self._core.behaviour.oob_emits_conversation_items:
-            emit_item(self._core, kind, item)
+            announced = self._core.behaviour.items_announced
+            is_half = announced is ItemsAnnounced.HALVES and kind.endswith(".added")
+            if announced is not ItemsAnnounced.CREATED and not is_half:
+                _emit_item(self._core, kind, item)
 
     def _obfuscation(self) -> Json:
         if not self._core.behaviour.obfuscation:
@@ -223,8 +230,21 @@ _PARTS = {
 }
 
 
-def emit_item(core: Core, kind: str, item: ConversationItem) -> None:
-    """Send `conversation.item.added` or `.done` for an item (P-117)."""
+def announce_item(core: Core, item: ConversationItem) -> None:
+    """Tell that an item of the client's, whole from the start, is in the conversation (P-117)."""
+    match core.behaviour.items_announced:
+        case ItemsAnnounced.CREATED:
+            _emit_item(core, "conversation.item.created", item)  # P-467
+        case ItemsAnnounced.HALVES:
+            _emit_item(core, "conversation.item.added", item)  # P-466
+        case ItemsAnnounced.ADDED:
+            _emit_item(core, "conversation.item.added", item)
+            _emit_item(core, "conversation.item.done", item)
+
+
+def _emit_item(core: Core, kind: str, item: ConversationItem) -> None:
+    if kind.endswith(".done") and not core.behaviour.item_done:
+        return
     previous = item.before
     shown = None if previous is None else previous.id
     is_second = previous is not None and previous.before is None

@@ -134,8 +134,6 @@ class Responses:
                 return Refusal(full.code, short)
             case ActiveErrorForm.CODE_NULL:
                 return Refusal(None, short)  # P-43
-            case ActiveErrorForm.CODE_IN_TYPE:
-                return Refusal(None, short, type=str(full.code))  # P-306
         return full
 
     def _supersede(self, holder: Response) -> None:

@@ -28,9 +28,11 @@ from antiphon.emulator.knobs.choices import (
     Dialect,
     DuplicateItemId,
     EarlyCancel,
+    ErrorCodePlace,
     EventIdEcho,
     EventIdPlace,
     Expiry,
+    ItemsAnnounced,
     ItemsDuringResponse,
     MissingModel,
     MultiItemDoneOrder,
@@ -44,6 +46,7 @@ from antiphon.emulator.knobs.choices import (
     TranscriptionTiming,
     TruncateReply,
     UnknownEventReply,
+    UnknownFieldReply,
     VadCreateWhenBusy,
 )
 from antiphon.emulator.knobs.pace import Pace
@@ -73,8 +76,9 @@ class Behaviour:
     cancel_target: CancelTarget = _knob(
         CancelTarget.BY_ID,
         "Whether the id in a cancel counts. `ignores_id`: every cancel is treated as one without "
-        "id; `unsupported`: every cancel gets a server error.",
-        "P-1, P-304, P-307, P-309",
+        "id; `unsupported`: every cancel gets a server error; `nothing`: every cancel is answered "
+        "by `response.cancelled` and stops nothing.",
+        "P-1, P-304, P-307, P-309, P-466",
     )
     cancel_no_match_reply: CancelReply = _knob(
         CancelReply.ERROR, "Reply to a cancel without id that hits nothing.", "P-6, P-9, P-13"
@@ -163,7 +167,12 @@ class Behaviour:
         "P-303, P-309",
     )
     active_error_form: ActiveErrorForm = _knob(
-        ActiveErrorForm.WITH_ID, "Form of the active-response error.", "P-42, P-43, P-306"
+        ActiveErrorForm.WITH_ID, "Form of the active-response error.", "P-42, P-43"
+    )
+    reads_while_responding: bool = _knob(
+        True,
+        "Whether client events are read while a response runs; if not, they wait for its end.",
+        "P-466",
     )
     metadata_echo: bool = _knob(
         True, "Whether responses carry the metadata of their create.", "P-36, P-309"
@@ -184,13 +193,26 @@ class Behaviour:
     error_event_id_place: EventIdPlace = _knob(
         EventIdPlace.ERROR, "Where the echo stands.", "P-83, P-305"
     )
+    error_code_place: ErrorCodePlace = _knob(
+        ErrorCodePlace.CODE, "Where the code of an error stands.", "P-82, P-306"
+    )
     bad_json_reply: BadJsonReply = _knob(
         BadJsonReply.ERROR,
-        "Reply to a frame that is no JSON object: an error with null event_id, or close 1007.",
-        "P-88",
+        "Reply to a frame that is no JSON object: an error with null event_id, close 1007, close "
+        "1011, or the connection is cut (1006).",
+        "P-88, P-467",
     )
     unknown_event: UnknownEventReply = _knob(
-        UnknownEventReply.ERROR, "Reply to an event of unknown type.", "P-87, P-305"
+        UnknownEventReply.ERROR, "Reply to an event of unknown type.", "P-87, P-305, P-466"
+    )
+    unsupported_events: frozenset[str] = _knob(
+        frozenset(), "Client events that count as unknown here.", "P-87, P-466, P-467"
+    )
+    unknown_field: UnknownFieldReply = _knob(
+        UnknownFieldReply.ERROR,
+        "Reply to a field that the schema does not have, in a session or in any event; `ignore` "
+        "takes the rest of the event.",
+        "P-89, P-466, P-467",
     )
     response_done_on_failure: ResponseDoneOnFailure = _knob(
         ResponseDoneOnFailure.ALWAYS,
@@ -211,6 +233,13 @@ class Behaviour:
         False,
         "`conversation.item.done.previous_item_id` is null when the predecessor is the first item.",
         "P-142",
+    )
+    items_announced: ItemsAnnounced = _knob(
+        ItemsAnnounced.ADDED,
+        "How items become known: `added` and `done` for all; `created`: only the client's, by "
+        "`conversation.item.created` alone; `halves`: the client's by `added` alone, the server's "
+        "own by `done` alone.",
+        "P-117, P-466, P-467",
     )
     item_done: bool = _knob(True, "Whether `conversation.item.done` is sent.", "P-136, P-295")
     items_during_response: ItemsDuringResponse = _knob(
@@ -271,6 +300,12 @@ class Behaviour:
         AuthFailure.HTTP_401_OR_CLOSE_3000,
         "How a key is refused: 401 if missing and 101, error, close 3000 if wrong; or always 401.",
         "P-261, P-262",
+    )
+    behind_proxy: bool = _knob(
+        False,
+        "Whether a proxy stands in front: a close other than 1000 is preceded by an error without "
+        "event id and code, and a cut connection becomes close 1011.",
+        "P-468",
     )
     missing_model: MissingModel = _knob(
         MissingModel.ACCEPT,

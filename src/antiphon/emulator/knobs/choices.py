@@ -19,9 +19,11 @@ __all__ = [
     "Dialect",
     "DuplicateItemId",
     "EarlyCancel",
+    "ErrorCodePlace",
     "EventIdEcho",
     "EventIdPlace",
     "Expiry",
+    "ItemsAnnounced",
     "ItemsDuringResponse",
     "MissingModel",
     "MultiItemDoneOrder",
@@ -35,6 +37,7 @@ __all__ = [
     "TranscriptionTiming",
     "TruncateReply",
     "UnknownEventReply",
+    "UnknownFieldReply",
     "VadCreateWhenBusy",
 ]
 
@@ -54,6 +57,7 @@ class CancelTarget(StrEnum):
     BY_ID = "by_id"
     IGNORES_ID = "ignores_id"
     UNSUPPORTED = "unsupported"
+    NOTHING = "nothing"
 
 
 class CancelReply(StrEnum):
@@ -152,7 +156,6 @@ class ActiveErrorForm(StrEnum):
     WITH_ID = "with_id"
     SHORT = "short"
     CODE_NULL = "code_null"
-    CODE_IN_TYPE = "code_in_type"
 
 
 class EventIdEcho(StrEnum):
@@ -168,6 +171,13 @@ class EventIdPlace(StrEnum):
 
     ERROR = "error"
     OUTER = "outer"
+
+
+class ErrorCodePlace(StrEnum):
+    """Where an error's code stands: in `code`, or (with `code` null) in `type`."""
+
+    CODE = "code"
+    TYPE = "type"
 
 
 class RateLimitsUpdated(StrEnum):
@@ -227,10 +237,19 @@ class BadJsonReply(StrEnum):
 
     ERROR = "error"
     CLOSE = "close"
+    CLOSE_1011 = "close_1011"
+    CUT = "cut"
 
 
 class UnknownEventReply(StrEnum):
     """What an event of unknown type gets."""
+
+    ERROR = "error"
+    IGNORE = "ignore"
+
+
+class UnknownFieldReply(StrEnum):
+    """What a field that the schema does not have gets."""
 
     ERROR = "error"
     IGNORE = "ignore"
@@ -252,6 +271,14 @@ class TruncateReply(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     SILENT = "silent"
     UNSUPPORTED = "unsupported"
+
+
+class ItemsAnnounced(StrEnum):
+    """By which `conversation.item.*` events items become known."""
+
+    ADDED = "added"
+    CREATED = "created"
+    HALVES = "halves"
 
 
 class ItemsDuringResponse(StrEnum):

@@ -5,6 +5,8 @@ from types import MappingProxyType
 from antiphon.emulator.knobs.behaviour import Behaviour
 from antiphon.emulator.knobs.choices import (
     ActiveErrorForm,
+    BadJsonReply,
+    CancelFunctionArgs,
     CancelledItems,
     CancelNoIdScope,
     CancelReply,
@@ -12,8 +14,10 @@ from antiphon.emulator.knobs.choices import (
     ConversationCreated,
     CreateWhenBusy,
     Dialect,
+    ErrorCodePlace,
     EventIdEcho,
     EventIdPlace,
+    ItemsAnnounced,
     ItemsDuringResponse,
     MultiItemDoneOrder,
     OutOfBand,
@@ -23,6 +27,7 @@ from antiphon.emulator.knobs.choices import (
     SupersededDone,
     TruncateReply,
     UnknownEventReply,
+    UnknownFieldReply,
 )
 
 __all__ = ["PROFILES", "profile"]
@@ -89,20 +94,54 @@ PROFILES = MappingProxyType(
             metadata_echo=False,
             rate_limits_updated=RateLimitsUpdated.NEVER,
         ),
-        # P-306 to P-308
+        # P-306 to P-308, P-467: as of 1.1.0
         "speech-to-speech": _OPENAI.but(
             out_of_band=OutOfBand.SHARED_SLOT,
-            active_error_form=ActiveErrorForm.CODE_IN_TYPE,
-            error_event_id_echo=EventIdEcho.NEVER,
+            active_error_form=ActiveErrorForm.SHORT,
+            error_code_place=ErrorCodePlace.TYPE,
+            bad_json_reply=BadJsonReply.CUT,
+            unknown_field=UnknownFieldReply.IGNORE,
+            unsupported_events=frozenset(
+                {"conversation.item.retrieve", "input_audio_buffer.clear"}
+            ),
             cancel_target=CancelTarget.IGNORES_ID,
             cancel_no_id_scope=CancelNoIdScope.ANY,
             cancel_no_match_reply=CancelReply.SILENT,
+            cancel_latency_ms=0.0,
+            straggler_deltas=0,
+            cancel_function_args=CancelFunctionArgs.NONE,
+            multi_item_done_order=MultiItemDoneOrder.ITEM_BY_ITEM,
             truncate_reply=TruncateReply.SILENT,
+            items_announced=ItemsAnnounced.CREATED,
             items_during_response=ItemsDuringResponse.AFTER_DONE,
             cancelled_items=CancelledItems.REMOVED,
             pending_call=PendingCall.ERROR,
             rate_limits_updated=RateLimitsUpdated.NEVER,
         ),
+        # P-466: a mock, as of 1.43
+        "aimock": _OPENAI.but(
+            reads_while_responding=False,
+            cancel_target=CancelTarget.NOTHING,
+            out_of_band=OutOfBand.IGNORED,
+            metadata_echo=False,
+            error_event_id_echo=EventIdEcho.NEVER,
+            unknown_event=UnknownEventReply.IGNORE,
+            unknown_field=UnknownFieldReply.IGNORE,
+            unsupported_events=frozenset(
+                {
+                    "conversation.item.delete",
+                    "conversation.item.retrieve",
+                    "output_audio_buffer.clear",
+                }
+            ),
+            items_announced=ItemsAnnounced.HALVES,
+            multi_item_done_order=MultiItemDoneOrder.ITEM_BY_ITEM,
+            truncate_reply=TruncateReply.SILENT,
+            rate_limits_updated=RateLimitsUpdated.NEVER,
+            phase=True,
+        ),
+        # P-468: LiteLLM's proxy in front of OpenAI, as of 1.106.2
+        "litellm": _OPENAI.but(behind_proxy=True),
     }
 )
 

@@ -4,7 +4,7 @@ Messages known word for word are quoted from docs/protocol.md; the others are in
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from antiphon.exceptions import MissingDependency
@@ -12,6 +12,7 @@ from antiphon.exceptions import MissingDependency
 __all__ = [
     "INVALID_REQUEST",
     "Refusal",
+    "UnknownField",
     "append_too_large",
     "bad_pattern",
     "call_not_found",
@@ -40,6 +41,7 @@ __all__ = [
     "truncate_missing",
     "truncate_not_audio",
     "truncate_too_long",
+    "unknown_field",
     "unknown_parameter",
     "voice_fixed",
     "webrtc_only",
@@ -86,6 +88,20 @@ def _kind(value: Any) -> str:
             return "an array"
         case _:
             return "an object"
+
+
+@dataclass(eq=False)
+class UnknownField(Refusal):
+    """A field that is not in the schema (P-89); `holder` is the object that has it, as `name`."""
+
+    holder: dict[str, Any] = field(default_factory=dict)
+    name: str = ""
+
+
+def unknown_field(path: str, holder: dict[str, Any], name: str) -> UnknownField:
+    """P-89, with where the field is."""
+    known = unknown_parameter(path)
+    return UnknownField(known.code, known.message, known.param, holder=holder, name=name)
 
 
 def unknown_parameter(path: str) -> Refusal:

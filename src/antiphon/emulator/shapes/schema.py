@@ -4,18 +4,20 @@ A check takes a JSON value and its path from the root of the event and either re
 a `Refusal` in the server's words. Nothing here knows the protocol; see shapes.py.
 """
 
+import copy
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from antiphon.emulator.shapes import errors
-from antiphon.emulator.shapes.errors import Refusal
+from antiphon.emulator.shapes.errors import Refusal, UnknownField
 
 __all__ = [
     "Check",
     "anything",
     "array",
     "boolean",
+    "checked_without_unknown",
     "integer",
     "mapping",
     "nullable",
@@ -27,6 +29,8 @@ __all__ = [
 ]
 
 Check = Callable[[Any, str], None]
+# Fields of one event that are passed over; each costs a walk through it.
+MOST_UNKNOWN = 64
 
 
 def anything(value: Any, path: str) -> None:
@@ -119,7 +123,7 @@ def obj(fields: Mapping[str, Check], required: tuple[str, ...] = ()) -> Check:
         for name, inner in value.items():
             field = fields.get(name)
             if field is None:
-                raise errors.unknown_parameter(prefix + name)
+                raise errors.unknown_field(prefix + name, value, name)
             field(inner, prefix + name)
 
     return check
@@ -177,3 +181,23 @@ def one_of(*choices: Check) -> Check:
         raise (telling or refusals)[0]
 
     return check
+
+
+def checked_without_unknown(check: Check, event: dict[str, Any]) -> dict[str, Any]:
+    """The event without the fields that its schema does not have.
+
+    Raises:
+        Refusal: something else is wrong with it, or it has more than 64 such fields.
+    """
+    kept = event
+    for _ in range(MOST_UNKNOWN):
+        try:
+            check(kept, "")
+            return kept
+        except UnknownField as unknown:
+            if kept is event:  # the client's own frame stays as it was sent
+                kept = copy.deepcopy(event)
+                continue
+            del unknown.holder[unknown.name]
+    check(kept, "")
+    return kept

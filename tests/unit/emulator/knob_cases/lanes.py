@@ -343,11 +343,6 @@ def active_error_has_no_code(behaviour: Behaviour) -> None:
     assert active_error(behaviour)[:2] == ("invalid_request_error", None)
 
 
-@shows("active_error_form", "code_in_type")
-def active_error_has_its_code_as_type(behaviour: Behaviour) -> None:
-    assert active_error(behaviour)[:2] == (ACTIVE, None)
-
-
 @shows("metadata_echo", True)
 def metadata_is_echoed(behaviour: Behaviour) -> None:
     client = Emulated(behaviour, Script([say("Hi.")]))
