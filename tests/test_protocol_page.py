@@ -16,7 +16,7 @@ PAGE = ROOT / "docs" / "protocol.md"
 
 FACT = re.compile(r"^\| P-(\d+) \| (.*) \|$", re.MULTILINE)
 CITED = re.compile(r"\bP-(\d+)(?: to P-(\d+))?")
-GRADES = {"D", "O", "I", "U", "D/O", "D/U", "O/I"}
+GRADES = {"D", "O", "I", "U", "D/O", "D/U", "D/I", "O/I", "O/U"}
 
 
 def cells(row: str) -> list[str]:
