@@ -6,13 +6,15 @@ part stands between `<!-- drawn: NAME -->` and `<!-- end of NAME -->`.
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from antiphon.emulator.knobs.behaviour import Behaviour
 from antiphon.emulator.knobs.profiles import PROFILES
-from antiphon.protocol.response import TOLERANCES, TRANSITIONS, ResponseState, Table
+from antiphon.protocol.playout import PLAYOUT, PlayoutState
+from antiphon.protocol.response import TOLERANCES, TRANSITIONS, ResponseState
 
 __all__ = ["DRAWN", "main", "redraw"]
 
@@ -59,7 +61,13 @@ def _shown(value: object) -> str:
     return " and ".join(sorted(value)) if isinstance(value, frozenset) else str(value)
 
 
-def transitions(table: Table) -> str:
+State = TypeVar("State", bound=StrEnum)
+Input = TypeVar("Input", bound=StrEnum)
+Done = TypeVar("Done", bound=StrEnum)
+Rows = Mapping[State, Mapping[Input, tuple[tuple[Done, ...], State]]]
+
+
+def transitions(table: Rows[State, Input, Done]) -> str:
     """One line for every row of the table."""
     lines = ["| state | input | actions | next state |", "| --- | --- | --- | --- |"]
     for state, rows in table.items():
@@ -75,25 +83,31 @@ def tolerances() -> str:
     return "\n\n".join(parts)
 
 
-def diagram() -> str:
-    """The strict table as a picture, without the rows that change nothing."""
-    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {ResponseState.IDLE}"]
-    for state, rows in TRANSITIONS.items():
-        inputs: dict[ResponseState, list[str]] = {}
+def diagram(table: Rows[State, Input, Done], first: State, *last: State) -> str:
+    """A table as a picture, without the rows that change nothing."""
+    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {first}"]
+    for state, rows in table.items():
+        inputs: dict[State, list[str]] = {}
         for fired, (_, target) in rows.items():
             if target is not state:
                 inputs.setdefault(target, []).append(fired)
         lines += [f"    {state} --> {to}: {', '.join(fired)}" for to, fired in inputs.items()]
-    return "\n".join([*lines, f"    {ResponseState.CLOSED} --> [*]", "```"])
+    return "\n".join([*lines, *(f"    {state} --> [*]" for state in last), "```"])
 
 
 # Document and name of each drawn part -> what draws it.
 DRAWN: dict[tuple[str, str], Callable[[], str]] = {
     ("protocol.md", "knobs"): knobs,
     ("emulator.md", "profiles"): profiles,
-    ("state-machine.md", "diagram"): diagram,
+    ("state-machine.md", "diagram"): lambda: diagram(
+        TRANSITIONS, ResponseState.IDLE, ResponseState.CLOSED
+    ),
     ("state-machine.md", "transitions"): lambda: transitions(TRANSITIONS),
     ("state-machine.md", "tolerances"): tolerances,
+    ("state-machine.md", "playout diagram"): lambda: diagram(
+        PLAYOUT, PlayoutState.SILENT, PlayoutState.OVER, PlayoutState.REFUSED
+    ),
+    ("state-machine.md", "playout"): lambda: transitions(PLAYOUT),
 }
 
 

@@ -29,9 +29,11 @@ from antiphon.protocol.effects import (
     TurnChanged,
 )
 from antiphon.protocol.input_audio import BYTES_PER_MS, InputAudio, TurnPhase
-from antiphon.protocol.interruption import Interruption, Scope, meant
+from antiphon.protocol.interruption import Interruption, PlaybackMode, Scope, meant
 from antiphon.protocol.options import Options
 from antiphon.protocol.playback import Playback, TruncatePoint
+from antiphon.protocol.playout import Playout
+from antiphon.protocol.playouts import Playouts
 from antiphon.protocol.requests import NOTHING_TO_CANCEL, Request, RequestKind, Requests, error_code
 from antiphon.protocol.response import OnBusy, Response, ResponseState
 from antiphon.protocol.responses import Responses
@@ -88,7 +90,7 @@ FATAL_CODES = frozenset(
     }
 )
 
-# What a response produces, apart from the types that `_make_routes` names one by one (P-120).
+# What a response produces, apart from the types named one by one below (P-120).
 _OUTPUT_TYPES = (
     "response.content_part.added",
     "response.content_part.done",
@@ -132,6 +134,7 @@ class Connection:
         "conversation",
         "input_audio",
         "lost",
+        "playouts",
         "session",
     )
 
@@ -140,8 +143,11 @@ class Connection:
         self._deadlines = Deadlines()
         self._requests = Requests()
         self._playback = Playback()
+        self.playouts = Playouts(
+            self._options, self._deadlines, self._requests, self._event_id, self._cut
+        )
         self._responses = Responses(
-            prefix, self._options, self._requests, self._deadlines, self._playback
+            prefix, self._options, self._requests, self._deadlines, self._playback, self.playouts
         )
         self._online = online
         if not online:
@@ -189,8 +195,7 @@ class Connection:
         """Ask for a response; see `Session.create_response` for the meaning of the arguments.
 
         Raises:
-            LocalProtocolError: the metadata is over the server's limits (P-112), or the
-                connection is gone.
+            LocalProtocolError: metadata over the server's limits (P-112), or no connection.
             ResponseRejected: the lane is busy and `on_busy` is REJECT.
         """
         self._check_not_lost()
@@ -207,15 +212,23 @@ class Connection:
         )
         return response, effects
 
-    def cancel(self, responses: Iterable[Response], now: float) -> tuple[Interruption, Effects]:
+    def cancel(
+        self, responses: Iterable[Response], now: float, *, playback: PlaybackMode = "exact"
+    ) -> tuple[Interruption, Effects]:
         """Stop exactly these."""
         effects: Effects = []
-        return self._responses.cancel(responses, now, effects), effects
+        interruption = Interruption(responses, playback)
+        self._responses.cancel(interruption, now, effects)
+        return interruption, effects
 
-    def interrupt(self, scope: Scope, now: float) -> tuple[Interruption, Effects]:
-        """Stop everything in flight that the scope means."""
+    def interrupt(
+        self, scope: Scope, now: float, *, playback: PlaybackMode = "exact"
+    ) -> tuple[Interruption, Effects]:
+        """Stop everything in flight that the scope means: what generates, is due, or plays."""
         effects: Effects = []
-        interruption = self._responses.cancel(meant(scope, self._responses.unsettled), now, effects)
+        in_flight = (*self._responses.unsettled, *self.playouts.audible)
+        interruption = Interruption(meant(scope, in_flight), playback)
+        self._responses.cancel(interruption, now, effects)
         if scope != "out_of_band":
             # Only the default conversation holds responses that were not asked for (P-191).
             self._responses.revoke_unannounced(now, effects)
@@ -331,8 +344,8 @@ class Connection:
 
         Args:
             now: the time.
-            up_to: only responses created before this one, and itself. The shell so puts creates
-                back into their order among what else was asked; at the end it leaves this out.
+            up_to: only responses created up to this one. The shell so puts creates back into
+                their order among what else was asked; at the end it leaves this out.
         """
         effects: Effects = []
         if up_to is None and not self._online:
@@ -360,6 +373,8 @@ class Connection:
         while (target := self._deadlines.pop_due(now)) is not None:
             if isinstance(target, Response):
                 self._responses.due(target, now, effects)
+            elif isinstance(target, Playout):
+                self.playouts.due(target, now, effects)
             elif isinstance(target, Request):
                 self._expire(target, effects)
             else:
@@ -590,6 +605,14 @@ class Connection:
 
     def _expect(self, request: Request, now: float) -> None:
         request.deadline = self._deadlines.add(now + self._options.request_timeout, request)
+
+    def _event_id(self) -> str:
+        return self._responses.next_event_id()
+
+    def _cut(self, response: Response, heard_ms: int, now: float, effects: Effects) -> None:
+        if not self.lost:
+            for point in self.truncate_points(response.item_ids, heard_ms):
+                effects += self.truncate_item(point, now)[1]
 
     def _answer(self, request: Request | None, result: Any, effects: Effects) -> None:
         if request is not None:

@@ -30,11 +30,13 @@ __all__ = [
     "Interrupted",
     "Opened",
     "Output",
+    "PlaybackEnded",
     "Refused",
     "Report",
     "ReportKind",
     "Send",
     "Settled",
+    "Silence",
     "TurnChanged",
 ]
 
@@ -73,6 +75,18 @@ class Ended(msgspec.Struct):
 
 class Settled(msgspec.Struct):
     """`response.outcome` is final."""
+
+    response: "Response"
+
+
+class Silence(msgspec.Struct):
+    """Drop what is still to be heard of this response, here and now, and say how much was."""
+
+    response: "Response"
+
+
+class PlaybackEnded(msgspec.Struct):
+    """Nothing more is heard of this response; `response.playout` says what became of it."""
 
     response: "Response"
 
@@ -142,6 +156,8 @@ Effect = (
     | FunctionCall
     | Ended
     | Settled
+    | Silence
+    | PlaybackEnded
     | Interrupted
     | Answered
     | Refused

@@ -1,8 +1,9 @@
 """Which responses an interruption means, and its receipt.
 
-An interruption ends when every response that it names is settled: by its `response.done`, by the
-server's error, by the loss of the connection, or by its deadline. It never waits for tools or for
-playback, so it cannot hang on either.
+It means what is heard: what generates, and what was generated and is still to be heard. An
+interruption ends when every response that it names is settled: by its `response.done`, by the
+server's error, by the loss of the connection, or by its deadline; and where it asked for silence,
+when that has come, for which there is a deadline, too. It never waits for tools, so it cannot hang.
 """
 
 from collections.abc import Iterable
@@ -10,11 +11,14 @@ from typing import Any, Literal
 
 import msgspec
 
-from antiphon.protocol.response import Lane, Outcome, OutcomeKind, Response
+from antiphon.protocol.playout import PlaybackKind, PlayoutState
+from antiphon.protocol.response import Cause, Lane, Outcome, OutcomeKind, Response
 
-__all__ = ["Interruption", "Receipt", "ReceiptEntry", "Scope", "meant"]
+__all__ = ["Interruption", "PlaybackMode", "Receipt", "ReceiptEntry", "Scope", "meant"]
 
 Scope = Literal["all", "default", "out_of_band"]
+PlaybackMode = Literal["exact", "always", "never"]
+"""What an interruption does about sound that it cannot silence alone: see `Session.interrupt`."""
 
 _LANES: dict[Scope, frozenset[Lane]] = {
     "all": frozenset(Lane),
@@ -32,6 +36,10 @@ class ReceiptEntry(msgspec.Struct, frozen=True):
         purpose: as given to `create_response`.
         outcome: how it ended.
         cancel_sent: whether a `response.cancel` went out for it.
+        playback: what became of its sound.
+        heard_ms: how much of it was heard, in ms, and never more than was; None where nobody can
+            know: a program that reads `handle.audio` itself keeps that to itself, and of a call
+            only the server can tell (P-422).
     """
 
     response_id: str | None
@@ -39,6 +47,8 @@ class ReceiptEntry(msgspec.Struct, frozen=True):
     purpose: str | None
     outcome: Outcome
     cancel_sent: bool
+    playback: PlaybackKind = PlaybackKind.NONE
+    heard_ms: int | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -74,47 +84,91 @@ class Receipt(msgspec.Struct, frozen=True):
         """The server said nothing before the deadline. Their output reaches nobody all the same."""
         return self._of(OutcomeKind.UNSETTLED)
 
+    @property
+    def silenced(self) -> tuple[ReceiptEntry, ...]:
+        """Nothing of these is heard any more: stopped, played to the end, or never a sound."""
+        return tuple(entry for entry in self.entries if entry.playback in _SILENT)
+
+    @property
+    def audible(self) -> tuple[ReceiptEntry, ...]:
+        """These may still be heard: left alone, not confirmed, or lost from sight."""
+        return tuple(entry for entry in self.entries if entry.playback not in _SILENT)
+
     def _of(self, kind: OutcomeKind) -> tuple[ReceiptEntry, ...]:
         return tuple(entry for entry in self.entries if entry.outcome.kind is kind)
+
+
+_SILENT = frozenset({PlaybackKind.NONE, PlaybackKind.PLAYED, PlaybackKind.CLEARED})
+# Asked to be silent, and not known to be so.
+_PENDING = frozenset({PlayoutState.UNWANTED, PlayoutState.CLEARING, PlayoutState.MEASURING})
 
 
 class Interruption:
     """An interruption under way. `owner` belongs to the shell."""
 
-    __slots__ = ("_waiting", "owner", "responses")
+    __slots__ = ("_kept", "owner", "playback", "responses", "waiting")
 
-    def __init__(self, responses: Iterable[Response]) -> None:
+    def __init__(self, responses: Iterable[Response], playback: PlaybackMode = "exact") -> None:
+        self.playback = playback
         self.responses = tuple(dict.fromkeys(responses))
-        self._waiting = {one.number for one in self.responses if one.outcome is None}
+        # Invariant: the numbers of those of which not all is known that was asked about.
+        self.waiting = {one.number for one in self.responses if one.outcome is None or one.audible}
+        # Those whose sound was not asked to be silent.
+        self._kept: set[int] = set()
         self.owner: Any = None
 
     @property
     def settled(self) -> bool:
-        return not self._waiting
+        return not self.waiting
+
+    def keep(self, response: Response) -> None:
+        """Its sound is left alone."""
+        self._kept.add(response.number)
 
     def response_settled(self, response: Response) -> bool:
-        """Take note; True when that was the last one."""
-        self._waiting.discard(response.number)
-        return not self._waiting
+        """Take note of what is known of it now; True when that was the last that was missing."""
+        number = response.number
+        if number not in self.waiting or response.outcome is None or self._pending(response):
+            return False
+        self.waiting.discard(number)
+        return not self.waiting
 
     def receipt(self) -> Receipt:
         """What is known so far; final once `settled`."""
-        return Receipt(
-            tuple(
-                ReceiptEntry(
-                    response_id=one.id,
-                    lane=one.lane,
-                    purpose=one.purpose,
-                    outcome=one.outcome or Outcome(OutcomeKind.UNSETTLED),
-                    cancel_sent=one.cancel_event_id is not None,
-                )
-                for one in self.responses
-            )
+        return Receipt(tuple(map(self._entry, self.responses)))
+
+    def _pending(self, one: Response) -> bool:
+        playout = one.playout
+        return playout is not None and playout.state in _PENDING and one.number not in self._kept
+
+    def _entry(self, one: Response) -> ReceiptEntry:
+        playback = self._playback(one)
+        heard = one.playout.heard_ms if one.playout is not None else None
+        return ReceiptEntry(
+            response_id=one.id,
+            lane=one.lane,
+            purpose=one.purpose,
+            outcome=one.outcome or Outcome(OutcomeKind.UNSETTLED),
+            cancel_sent=one.cancel_event_id is not None,
+            playback=playback,
+            heard_ms=0 if playback is PlaybackKind.NONE else heard,
         )
 
+    def _playback(self, one: Response) -> PlaybackKind:
+        playout = one.playout
+        if playout is None:
+            # A reader of its own: what it was given by then is its business.
+            if one.audio_part is None:
+                return PlaybackKind.NONE
+            finished = one.cause is Cause.FINISHED
+            return PlaybackKind.PLAYED if finished else PlaybackKind.CLEARED
+        if one.number in self._kept:
+            return PlaybackKind.KEPT if playout.begun or playout.audible else PlaybackKind.NONE
+        return playout.kind or PlaybackKind.UNSETTLED
 
-def meant(scope: Scope, unsettled: Iterable[Response]) -> list[Response]:
-    """The responses that a scope stands for, among those not yet settled.
+
+def meant(scope: Scope, candidates: Iterable[Response]) -> list[Response]:
+    """The responses that a scope stands for, among those not yet settled or still to be heard.
 
     A response created with `interruptible=False` is never meant by a scope, only by its own
     `cancel()`. One that is already being cancelled is meant: the receipt is to say what became of
@@ -122,5 +176,13 @@ def meant(scope: Scope, unsettled: Iterable[Response]) -> list[Response]:
     """
     lanes = _LANES[scope]
     return [
-        one for one in unsettled if one.lane in lanes and (one.interruptible or not one.in_flight)
+        one for one in candidates if one.lane in lanes and (one.interruptible or _stopping(one))
     ]
+
+
+def _stopping(one: Response) -> bool:
+    """Whether it was asked to stop, by its own `cancel()`, say."""
+    playout = one.playout
+    if playout is not None and playout.state in (PlayoutState.DUE, PlayoutState.PLAYING):
+        return False
+    return not one.in_flight

@@ -31,6 +31,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             is over is reported, and missing from its response should that be announced yet.
         busy_retries: how often a create that lost the lane to another response is tried again.
         busy_backoff: the first pause before that where nothing shows when the lane becomes free.
+        call: whether this is a sideband on a call, whose sound goes elsewhere (P-370): there is no
+            audio in the events, playback is told by `output_audio_buffer.*`, and others may
+            control the same session.
+        playback_timeout: how long after its end a response's sound may take to begin to play, or
+            to be said to have ended once another one plays. On calls only.
+        heard_timeout: how long a receipt waits to learn how much was heard. On calls only.
     """
 
     max_in_flight: int | None = None
@@ -45,3 +51,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     kept_events: int = 256
     busy_retries: int = 8
     busy_backoff: float = 0.05
+    call: bool = False
+    playback_timeout: float = 2.0
+    heard_timeout: float = 0.25

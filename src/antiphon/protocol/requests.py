@@ -40,11 +40,13 @@ class RequestKind(StrEnum):
     CLEAR = "input_audio_buffer.clear"
     RESPONSE_CREATE = "response.create"
     RESPONSE_CANCEL = "response.cancel"
+    OUTPUT_CLEAR = "output_audio_buffer.clear"
 
 
 # With the event_id missing, the code tells what kind of request an error answers...
 _KIND_BY_CODE = {
     NOTHING_TO_CANCEL: RequestKind.RESPONSE_CANCEL,
+    "output_audio_buffer_clear_no_active_response": RequestKind.OUTPUT_CLEAR,  # P-415
     "input_audio_buffer_commit_empty": RequestKind.COMMIT,
     "item_truncate_invalid_item_id": RequestKind.ITEM_TRUNCATE,
     "unsupported_content_type": RequestKind.ITEM_TRUNCATE,

@@ -22,6 +22,7 @@ import msgspec
 from antiphon.exceptions import LocalProtocolError, RemoteProtocolError
 from antiphon.protocol.deadlines import Deadline
 from antiphon.protocol.playback import AudioPart
+from antiphon.protocol.playout import Playout
 from antiphon.wire.client_events import ResponseCreateParams
 from antiphon.wire.items import ErrorInfo, Item, ResponseResource
 from antiphon.wire.server_events import ServerEvent
@@ -369,6 +370,7 @@ class Response:
         "outcome",
         "owner",
         "params",
+        "playout",
         "purpose",
         "resource",
         "state",
@@ -422,12 +424,19 @@ class Response:
         self.bytes_per_ms: int | None = None
         # Where the latest audio was counted; there is one at a time in all but odd cases.
         self.audio_part: AudioPart | None = None
+        # What is heard of it, where anybody can know: on a call, or with a player of ours.
+        self.playout: Playout | None = None
         self.owner: Any = None
 
     @property
     def in_flight(self) -> bool:
         """Whether it may still produce output, or is asked for and may yet come into being."""
         return self.state in _IN_FLIGHT
+
+    @property
+    def audible(self) -> bool:
+        """Whether something of it is heard, or will be, as far as anybody can know."""
+        return self.playout is not None and self.playout.audible
 
     @property
     def occupies(self) -> bool:

@@ -30,6 +30,7 @@ from antiphon.protocol.effects import (
 from antiphon.protocol.interruption import Interruption
 from antiphon.protocol.options import Options
 from antiphon.protocol.playback import Playback
+from antiphon.protocol.playouts import Playouts, tell_watchers
 from antiphon.protocol.requests import ACTIVE_RESPONSE, Request, RequestKind, Requests, says_busy
 from antiphon.protocol.resource import bytes_per_ms, cancelled_by_client, lane_of, outcome_of
 from antiphon.protocol.response import (
@@ -111,6 +112,7 @@ class Responses:
         "_timeouts",
         "_unsettled",
         "output_bytes_per_ms",
+        "playouts",
     )
 
     def __init__(
@@ -120,12 +122,14 @@ class Responses:
         requests: Requests,
         deadlines: Deadlines,
         playback: Playback,
+        playouts: Playouts,
     ) -> None:
         self._prefix = prefix
         self._options = options
         self._requests = requests
         self._deadlines = deadlines
         self._playback = playback
+        self.playouts = playouts
         self._table = table_for(options.tolerances)
         self._on_output = output_column(options.tolerances)
         # How long a response may stay in a state.
@@ -215,18 +219,17 @@ class Responses:
             self._fire(response, _I.HOLD_CREATE, effects, now)
         return response
 
-    def cancel(self, targets: Iterable[Response], now: float, effects: Effects) -> Interruption:
-        """Stop these. What is already over, or already being stopped, is only waited for."""
-        interruption = Interruption(targets)
+    def cancel(self, interruption: Interruption, now: float, effects: Effects) -> None:
+        """Stop what it names. What is over, or already being stopped, is only waited for."""
         if interruption.settled:
             effects.append(Interrupted(interruption))
-            return interruption
+            return
         for response in interruption.responses:
-            if response.outcome is None:
+            if response.number in interruption.waiting:
                 response.watchers.append(interruption)
         self._stop(interruption.responses, now, effects)
+        self.playouts.silence(interruption, now, effects)
         self.pump(now, effects)
-        return interruption
 
     def revoke_unannounced(self, now: float, effects: Effects) -> None:
         """Cancel, by id, what shows itself only by its output, unless it may be wanted.
@@ -421,6 +424,7 @@ class Responses:
                 cause=Cause.LOST,
                 outcome=Outcome(OutcomeKind.LOST),
             )
+        self.playouts.lose(now, effects)
 
     def go_online(self, up_to: Response | None, now: float, effects: Effects) -> None:
         """There is a server: what was created until then may be sent."""
@@ -490,7 +494,7 @@ class Responses:
             elif action is _SEND_CREATE:
                 self._send_create(response, effects)
             else:  # SETTLE. Rows that take output are looked up in `output`.
-                self._settle(response, outcome, effects)
+                self._settle(response, outcome, now, effects)
         if state is not before:
             self._moved(response, before, now)
         return True
@@ -530,7 +534,7 @@ class Responses:
             )
         )
 
-    def _settle(self, response: Response, outcome: Outcome, effects: Effects) -> None:
+    def _settle(self, response: Response, outcome: Outcome, now: float, effects: Effects) -> None:
         if response.cause in _GIVEN_UP and outcome.kind is not OutcomeKind.TIMED_OUT:
             # The caller was told so when it happened; a late answer does not undo it.
             reason = _GIVEN_UP[response.cause]
@@ -538,10 +542,9 @@ class Responses:
         response.outcome = outcome
         del self._unsettled[response.number]
         effects.append(Settled(response))
-        watchers, response.watchers = response.watchers, []
-        effects.extend(
-            Interrupted(watcher) for watcher in watchers if watcher.response_settled(response)
-        )
+        if response.playout is not None or self._options.call:
+            self.playouts.generated(response, outcome, now, effects)
+        tell_watchers(response, effects)
 
     def _moved(self, response: Response, before: ResponseState, now: float) -> None:
         """Everything that hangs on the state and on nothing else."""

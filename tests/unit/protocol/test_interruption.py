@@ -49,7 +49,9 @@ def test_interruption_is_settled_with_its_last_response() -> None:
     one, other = response(1), response(2)
     interruption = Interruption([one, other, one])
     assert interruption.responses == (one, other) and not interruption.settled
+    other.outcome = Outcome(OutcomeKind.CANCELLED)
     assert not interruption.response_settled(other)
+    one.outcome = Outcome(OutcomeKind.CANCELLED)
     assert interruption.response_settled(one) and interruption.settled
 
 

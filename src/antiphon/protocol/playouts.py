@@ -1,0 +1,365 @@
+"""The playback of all responses of one connection: fires the inputs of PLAYOUT, does its actions.
+
+`playout.py` says what may happen to one; this file couples them. A call has one output buffer for
+all its responses (P-407, P-408) and one clear for the whole of it (P-410), so whether a response
+can be silenced depends on what else would be.
+"""
+
+from collections.abc import Callable
+
+from antiphon.protocol.deadlines import Deadlines
+from antiphon.protocol.effects import Effects, Interrupted, PlaybackEnded, Send, Silence
+from antiphon.protocol.interruption import Interruption
+from antiphon.protocol.options import Options
+from antiphon.protocol.playout import (
+    PLAYOUT,
+    PlaybackKind,
+    Playout,
+    PlayoutAction,
+    PlayoutInput,
+    PlayoutState,
+)
+from antiphon.protocol.requests import Request, RequestKind, Requests
+from antiphon.protocol.response import Lane, Outcome, OutcomeKind, Response
+from antiphon.wire.client_events import OutputAudioBufferClear
+
+__all__ = ["Playouts", "tell_watchers"]
+
+_S, _I, _K = PlayoutState, PlayoutInput, PlaybackKind
+
+# What a settling input says of the sound, where that does not depend on whether it had begun.
+_KINDS = {
+    _I.STOPPED: _K.PLAYED,
+    _I.CLEARED: _K.CLEARED,
+    _I.MEASURED: _K.CLEARED,
+    _I.UNHEARD: _K.NONE,
+    _I.LOST: _K.LOST,
+}
+_WAITS_FOR_START = frozenset({_S.DUE, _S.UNWANTED})
+
+
+class Playouts:
+    """Who is heard, who will be, who was asked to be silent.
+
+    Args:
+        options: timeouts; and whether playback is a call's.
+        deadlines: of the connection; the target of ours is a `Playout`.
+        requests: of the connection.
+        next_event_id: makes the id of a clear.
+        truncate: takes out of the conversation what of a response was not heard.
+    """
+
+    __slots__ = (
+        "_by_number",
+        "_call",
+        "_clear_wanted",
+        "_deadlines",
+        "_next_event_id",
+        "_options",
+        "_requests",
+        "_truncate",
+    )
+
+    def __init__(
+        self,
+        options: Options,
+        deadlines: Deadlines,
+        requests: Requests,
+        next_event_id: Callable[[], str],
+        truncate: Callable[[Response, int, float, Effects], None],
+    ) -> None:
+        self._options = options
+        self._call = options.call
+        self._deadlines = deadlines
+        self._requests = requests
+        self._next_event_id = next_event_id
+        self._truncate = truncate
+        # Those with a playout, oldest first; settled ones are remembered, within bounds (I9).
+        self._by_number: dict[int, Response] = {}
+        self._clear_wanted = False
+
+    # --- who is heard ---------------------------------------------------------------------------
+
+    @property
+    def audible(self) -> list[Response]:
+        """Those of which something is heard, or will be; oldest first."""
+        return [one for one in self._by_number.values() if one.audible]
+
+    def of(self, response: Response) -> Playout:
+        """The playout of this response; made on first sight."""
+        playout = response.playout
+        if playout is None:
+            playout = response.playout = Playout(response.number, local=not self._call)
+            self._by_number[response.number] = response
+            if len(self._by_number) > self._options.remembered:
+                self._forget_one()
+        return playout
+
+    # --- what the caller asks -------------------------------------------------------------------
+
+    def silence(self, interruption: Interruption, now: float, effects: Effects) -> None:
+        """Ask for silence from all that the interruption names, after their cancels were sent.
+
+        Sound of a call is cleared all at once or not at all (P-410). With `"exact"` it is only
+        cleared where everything that would be silenced is meant.
+        """
+        meant, mode = interruption.responses, interruption.playback
+        if not self._call and not self._by_number:
+            return
+        numbers = {one.number for one in meant}
+        shared = [one for one in self.audible if one.number not in numbers and self._wanted(one)]
+        for response in meant:
+            asks = self._call and response.outcome is None
+            playout = self.of(response) if asks else response.playout
+            if playout is None:
+                continue
+            exact = playout.local or mode == "always" or not shared
+            if mode == "never" or (playout.audible and not exact):
+                interruption.keep(response)
+            else:
+                self._fire(response, playout, _I.ASK_CLEAR, now, effects)
+        self._send_clear(now, effects)
+        for response in meant:
+            tell_watchers(response, effects)
+
+    def barge_in(self, now: float, effects: Effects) -> None:
+        """The user speaks. The server stops what it generates; a local player stops what it plays.
+
+        As the server does (P-192), it leaves out-of-band responses alone.
+        """
+        for response in self.audible:
+            playout = response.playout
+            mute = response.interruptible and response.lane is Lane.DEFAULT
+            if playout is not None and playout.local and mute:
+                self._fire(response, playout, _I.ASK_CLEAR, now, effects)
+
+    # --- what the player says -------------------------------------------------------------------
+
+    def sound(self, response: Response, now: float, effects: Effects) -> None:
+        """There is audio of it."""
+        playout = self.of(response)
+        if not playout.sound:
+            playout.sound = True
+            self._fire(response, playout, _I.SOUND, now, effects)
+
+    def started(self, response: Response, now: float, effects: Effects) -> None:
+        """It is being heard from now on."""
+        playout = self.of(response)
+        asked = playout.state in (_S.UNWANTED, _S.CLEARING)
+        others = [one for one in self.audible if one is not response]
+        playout.begun = playout.sound = True
+        if asked and not playout.local and any(self._wanted(one) for one in others):
+            self._fire(response, playout, _I.KEEP, now, effects)
+            for watcher in response.watchers:
+                watcher.keep(response)
+            tell_watchers(response, effects)
+        else:
+            self._fire(response, playout, _I.STARTED, now, effects)
+        for one in others:
+            other = one.playout
+            if other is not None and other.state is _S.PLAYING and other.generated:
+                # P-407: they are played one after the other, so its `stopped` should be here.
+                self._set_deadline(other, now + self._options.playback_timeout)
+        self._send_clear(now, effects)
+
+    def stopped(
+        self, response: Response, now: float, effects: Effects, heard_ms: int | None = None
+    ) -> None:
+        """It was heard to its end, or to the end of what there is so far."""
+        playout = self.of(response)
+        if heard_ms is not None:
+            playout.heard_ms = heard_ms
+        over = playout.generated or response.outcome is not None
+        dry = playout.state is _S.PLAYING and not over
+        self._fire(response, playout, _I.RAN_DRY if dry else _I.STOPPED, now, effects)
+
+    def cleared(
+        self, response: Response | None, now: float, effects: Effects, heard_ms: int | None = None
+    ) -> None:
+        """The rest of it is heard by nobody. On a call: nor of anything else in the buffer."""
+        if response is None or not self.of(response).local:
+            self._requests.remove(self._requests.answered(RequestKind.OUTPUT_CLEAR))
+        if response is None:  # P-416: some do not say whose
+            response = next((one for one in self.audible if _state(one) is _S.PLAYING), None)
+        playout = self.of(response) if response is not None else None
+        if response is not None and playout is not None:
+            if heard_ms is not None:
+                playout.heard_ms = heard_ms
+            self._clear(response, playout, now, effects)
+            if playout.local and heard_ms is not None and response.lane is Lane.DEFAULT:
+                # P-197: on a WebSocket nobody else would.
+                self._truncate(response, heard_ms, now, effects)
+        if playout is None or not playout.local:
+            # P-414: one buffer. Whether each gets a `cleared` of its own is not known.
+            for one in self.audible:
+                other = one.playout
+                if other is not None and not other.local and other.state is _S.CLEARING:
+                    self._clear(one, other, now, effects)
+
+    def truncated(self, item_id: str, heard_ms: int, now: float, effects: Effects) -> None:
+        """So much of this item was heard: the server says so by itself on a call (P-422)."""
+        for response in reversed(self._by_number.values()):
+            playout = response.playout
+            if playout is not None and item_id in response.item_ids:
+                playout.heard_ms = heard_ms
+                self._fire(response, playout, _I.MEASURED, now, effects)
+                return
+
+    def nothing_plays(self, now: float, effects: Effects) -> None:
+        """The server's answer to a clear that found nothing (P-415)."""
+        for response in self.audible:
+            playout = response.playout
+            if playout is not None and playout.state is _S.CLEARING:
+                self._fire(response, playout, _I.NOTHING_PLAYS, now, effects)
+
+    # --- generation, time and loss --------------------------------------------------------------
+
+    def generated(self, response: Response, outcome: Outcome, now: float, effects: Effects) -> None:
+        """Its generation is over: no more audio comes of it."""
+        if outcome.kind is OutcomeKind.LOST:
+            return  # `lose` follows
+        playout = response.playout
+        if playout is None:
+            if not self._call:
+                return
+            playout = self.of(response)
+        playout.generated = True
+        if not playout.sound and _spoke(response):
+            self.sound(response, now, effects)
+        if not playout.sound:
+            self._fire(response, playout, _I.UNHEARD, now, effects)
+        elif playout.local:
+            if outcome.kind is OutcomeKind.CANCELLED and playout.audible:
+                # By the server: what of it was not heard is not to be.
+                self._fire(response, playout, _I.ASK_CLEAR, now, effects)
+        elif playout.state in _WAITS_FOR_START:
+            self._set_deadline(playout, now + self._options.playback_timeout)
+
+    def due(self, playout: Playout, now: float, effects: Effects) -> None:
+        """The playout's deadline has come."""
+        playout.deadline = None
+        response = self._by_number.get(playout.number)
+        if response is None:
+            return
+        if playout.state in _WAITS_FOR_START and any(
+            _state(one) in (_S.PLAYING, _S.CLEARING) for one in self.audible
+        ):
+            # They are played one after the other (P-407): its turn has not come.
+            self._set_deadline(playout, now + self._options.playback_timeout)
+            return
+        self._fire(response, playout, _I.OVERDUE, now, effects)
+
+    def lose(self, now: float, effects: Effects) -> None:
+        """The connection is gone. A local player goes on with what it has."""
+        for response in list(self._by_number.values()):
+            playout = response.playout
+            if playout is not None and not playout.local:
+                self._fire(response, playout, _I.LOST, now, effects)
+
+    # --- the machine ----------------------------------------------------------------------------
+
+    def _fire(
+        self,
+        response: Response,
+        playout: Playout,
+        fired: PlayoutInput,
+        now: float,
+        effects: Effects,
+    ) -> None:
+        row = PLAYOUT[playout.state].get(fired)
+        if row is None:
+            return
+        actions, state = row
+        before, playout.state = playout.state, state
+        self._deadlines.discard(playout.deadline)
+        playout.deadline = None
+        if PlayoutAction.CLEAR in actions:
+            if playout.local:
+                effects.append(Silence(response))
+            else:
+                self._clear_wanted = True
+        if PlayoutAction.SETTLE in actions:
+            playout.kind = _kind(playout, fired, before)
+            effects.append(PlaybackEnded(response))
+            tell_watchers(response, effects)
+        within = self._within(playout)
+        if within is not None:
+            self._set_deadline(playout, now + within)
+
+    def _within(self, playout: Playout) -> float | None:
+        """How long it may stay in its state. Only a call's player may be silent about it."""
+        if playout.local:
+            return None
+        if playout.state is _S.CLEARING:
+            return self._options.settle_timeout
+        if playout.state is _S.MEASURING:
+            return self._options.heard_timeout
+        if playout.state in _WAITS_FOR_START and playout.generated:
+            return self._options.playback_timeout
+        return None
+
+    def _clear(self, response: Response, playout: Playout, now: float, effects: Effects) -> None:
+        self._fire(response, playout, _I.CLEARED, now, effects)
+        if not playout.begun and playout.heard_ms is None:
+            playout.heard_ms = 0
+        # P-428: of an out-of-band response nothing more is told.
+        if playout.local or playout.heard_ms is not None or response.lane is Lane.OUT_OF_BAND:
+            self._fire(response, playout, _I.MEASURED, now, effects)
+
+    def _send_clear(self, now: float, effects: Effects) -> None:
+        if not self._clear_wanted:
+            return
+        self._clear_wanted = False
+        event_id = self._next_event_id()
+        request = Request(event_id, RequestKind.OUTPUT_CLEAR)
+        self._requests.add(request)
+        request.deadline = self._deadlines.add(now + self._options.settle_timeout, request)
+        effects.append(Send(OutputAudioBufferClear(event_id=event_id)))
+
+    def _set_deadline(self, playout: Playout, when: float) -> None:
+        self._deadlines.discard(playout.deadline)
+        playout.deadline = self._deadlines.add(when, playout)
+
+    def _wanted(self, response: Response) -> bool:
+        """Whether it is to be heard: audible, and nobody asked it to be silent."""
+        return _state(response) in (_S.DUE, _S.PLAYING)
+
+    def _forget_one(self) -> None:
+        for number, response in self._by_number.items():
+            if not response.audible:
+                del self._by_number[number]
+                return
+
+
+def tell_watchers(response: Response, effects: Effects) -> None:
+    """Part of what became of it is known: the receipts that waited for just that are final."""
+    watchers = response.watchers
+    if watchers:
+        over = [watcher for watcher in watchers if watcher.response_settled(response)]
+        response.watchers = [one for one in watchers if response.number in one.waiting]
+        effects.extend(Interrupted(watcher) for watcher in over)
+
+
+def _state(response: Response) -> PlayoutState | None:
+    return response.playout.state if response.playout is not None else None
+
+
+def _kind(playout: Playout, fired: PlayoutInput, before: PlayoutState) -> PlaybackKind:
+    if before is _S.MEASURING:
+        return _K.CLEARED
+    kind = _KINDS.get(fired)
+    if kind is not None:
+        return kind
+    if fired is _I.OVERDUE and before is _S.CLEARING:
+        return _K.UNSETTLED
+    return _K.PLAYED if playout.begun else _K.NONE
+
+
+def _spoke(response: Response) -> bool:
+    """Whether the server's account of it holds audio: its parts may have gone by unseen."""
+    output = response.resource.output if response.resource is not None else None
+    return any(
+        (part.type or "") in ("audio", "output_audio")
+        for item in output or ()
+        for part in item.content or ()
+    )
