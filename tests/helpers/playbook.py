@@ -39,10 +39,12 @@ from antiphon.protocol.effects import (
     Interrupted,
     Opened,
     Output,
+    PlaybackEnded,
     Refused,
     Report,
     Send,
     Settled,
+    Silence,
     TurnChanged,
 )
 from antiphon.protocol.interruption import Interruption, Receipt, Scope
@@ -366,6 +368,12 @@ class Playbook:
                 return Oops(kind, (response_id or "").removeprefix("resp_"))
             case Fatal(error=error):
                 return Oops("fatal", error.code or error.type or None)
+            case Silence(response=response):
+                return Is(self._name(response), "to be silent")
+            case PlaybackEnded(response=response):
+                playout = response.playout
+                assert playout is not None
+                return Is(self._name(response), "sound", playout.kind)
 
 
 def _contents(event: ServerEvent) -> str:

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from antiphon.exceptions import ConnectionClosed, LocalProtocolError, RequestError, RequestTimeout
 from antiphon.protocol.conversation import Conversation
 from antiphon.protocol.deadlines import Deadlines
-from antiphon.protocol.directory import METADATA_KEY
+from antiphon.protocol.directory import check_metadata
 from antiphon.protocol.effects import (
     Answered,
     Effects,
@@ -104,9 +104,6 @@ _OUTPUT_TYPES = (
     "response.mcp_call_arguments.delta",
     "response.mcp_call_arguments.done",
 )
-
-# P-112: sixteen pairs in all, one of which carries the key that correlation needs.
-_USER_METADATA_PAIRS = 15
 
 
 class Connection:
@@ -199,7 +196,7 @@ class Connection:
             ResponseRejected: the lane is busy and `on_busy` is REJECT.
         """
         self._check_not_lost()
-        _check_metadata(params.metadata or {})
+        check_metadata(params.metadata or {})
         effects: Effects = []
         response = self._responses.create(
             params,
@@ -683,23 +680,6 @@ def request_error(error: ErrorInfo) -> RequestError:
         param=error.param or None,
         event_id=error.event_id or None,
     )
-
-
-def _check_metadata(metadata: Mapping[str, str]) -> None:
-    # P-112. The server would refuse the whole create, a round trip later.
-    if len(metadata) > _USER_METADATA_PAIRS:
-        raise LocalProtocolError(
-            f"metadata has {len(metadata)} pairs; the server takes 16, and antiphon needs one"
-        )
-    if METADATA_KEY in metadata:
-        raise LocalProtocolError(f"the metadata key {METADATA_KEY!r} is antiphon's own")
-    for key, value in metadata.items():
-        if not isinstance(value, str):
-            raise LocalProtocolError(f"metadata[{key!r}] must be a str, not {type(value).__name__}")
-        if len(key) > 64 or len(value) > 512:
-            raise LocalProtocolError(
-                f"metadata[{key[:64]!r}] is too long: keys hold 64 characters, values 512"
-            )
 
 
 def _detects_turns(session: Mapping[str, Any]) -> bool:

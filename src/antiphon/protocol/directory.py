@@ -5,6 +5,9 @@ answers (ADR-0005). From there on the id decides (P-124), except on servers that
 (P-311).
 """
 
+from collections.abc import Mapping
+
+from antiphon.exceptions import LocalProtocolError
 from antiphon.protocol.options import Options
 from antiphon.protocol.requests import RequestKind, Requests
 from antiphon.protocol.resource import lane_of
@@ -12,9 +15,12 @@ from antiphon.protocol.response import Lane, Outcome, OutcomeKind, Response, Res
 from antiphon.wire.base import UNSET, UnsetType
 from antiphon.wire.items import ResponseResource
 
-__all__ = ["METADATA_KEY", "Directory"]
+__all__ = ["METADATA_KEY", "Directory", "check_metadata"]
 
 METADATA_KEY = "antiphon"
+
+# P-112: sixteen pairs in all, one of which carries the key that correlation needs.
+_USER_METADATA_PAIRS = 15
 
 
 class Directory:
@@ -111,3 +117,21 @@ class Directory:
 
 
 _CLOSED = ResponseState.CLOSED
+
+
+def check_metadata(metadata: Mapping[str, str]) -> None:
+    """Raise `LocalProtocolError` where the server would refuse it."""
+    # P-112. The server would refuse the whole create, a round trip later.
+    if len(metadata) > _USER_METADATA_PAIRS:
+        raise LocalProtocolError(
+            f"metadata has {len(metadata)} pairs; the server takes 16, and antiphon needs one"
+        )
+    if METADATA_KEY in metadata:
+        raise LocalProtocolError(f"the metadata key {METADATA_KEY!r} is antiphon's own")
+    for key, value in metadata.items():
+        if not isinstance(value, str):
+            raise LocalProtocolError(f"metadata[{key!r}] must be a str, not {type(value).__name__}")
+        if len(key) > 64 or len(value) > 512:
+            raise LocalProtocolError(
+                f"metadata[{key[:64]!r}] is too long: keys hold 64 characters, values 512"
+            )
