@@ -21,7 +21,7 @@ CHECKED := src tests docs tools $(wildcard examples benchmarks/*.py)
 DEMO ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit interop test-livekit-oldest bench coverage docs format dist \
+.PHONY: help demo test lint types unit interop test-livekit-oldest bench coverage mutants docs format dist \
     release clean check-python
 
 help:  ## show this list
@@ -61,6 +61,9 @@ coverage: $(DEV_READY)  ## the tests under coverage; wire/ and protocol/ must be
 	$(BIN)/coverage run -m pytest -q
 	$(BIN)/coverage report
 	$(BIN)/coverage report --include='src/antiphon/wire/*,src/antiphon/protocol/*' --fail-under=100
+
+mutants: $(DEV_READY)  ## change the core on purpose and see whether a test fails (an hour)
+	$(BIN)/python -m tools.mutants
 
 docs: $(DEV_READY)  ## redraw what the documents take from the code
 	$(BIN)/python docs/generate.py

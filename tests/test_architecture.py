@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "wire": {"antiphon.exceptions"},
     "protocol": {"antiphon.exceptions", "antiphon.wire"},
     "client": {"antiphon.exceptions", "antiphon.wire", "antiphon.protocol"},
+    "tools": {"antiphon.exceptions", "antiphon.protocol", "antiphon.client"},
     "emulator": {"antiphon.exceptions", "antiphon.lazy", "antiphon.wire"},
     "livekit": {"antiphon", "antiphon.exceptions"},
 }

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from antiphon.protocol.options import Options
     from antiphon.protocol.response import Cause, Lane, Outcome, OutcomeKind, Tolerance
     from antiphon.protocol.snapshot import Snapshot
+    from antiphon.tools import ToolError, Tools
     from antiphon.wire.items import ContentPart, ErrorInfo, Item, Usage
 
 __all__ = [
@@ -90,6 +91,8 @@ __all__ = [
     "StreamLimits",
     "StreamOverflow",
     "Tolerance",
+    "ToolError",
+    "Tools",
     "Transport",
     "Turn",
     "Usage",
@@ -117,6 +120,7 @@ _HOMES = {
     "protocol.options": "Options",
     "protocol.response": "Cause Lane Outcome OutcomeKind Tolerance",
     "protocol.snapshot": "Snapshot",
+    "tools": "ToolError Tools",
     "wire.items": "ContentPart ErrorInfo Item Usage",
 }
 

@@ -53,6 +53,12 @@ async def test_interrupt_stops_what_it_means_and_goes_on() -> None:
     )
 
 
+async def test_tools_are_run_and_answered() -> None:
+    assert await run("tools.py") == (
+        '(delivery of order 7 is looked up)\nThe tool answered: {"day":"Tuesday"}\n'
+    )
+
+
 @pytest.mark.parametrize("rate", [24_000, 48_000])
 async def test_spoken_turn_keeps_the_answer(tmp_path: Path, rate: int) -> None:
     question, answer = tmp_path / "question.wav", tmp_path / "answer.wav"
