@@ -97,6 +97,14 @@ def test_a_port_that_is_taken_is_told_with_a_way_out() -> None:
     assert "--port 0" in done.stderr
 
 
+@pytest.mark.parametrize("port", ["99999", "-1", "65536", "http", ""])
+def test_what_is_no_port_is_told_in_one_line(port: str) -> None:
+    done = run_antiphon("serve", f"--port={port}")
+    assert done.returncode == 2
+    assert f"{port!r} is no port; ports are 0 to 65535" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_reader_that_goes_away_is_no_error() -> None:
     read_end, write_end = os.pipe()
     os.close(read_end)

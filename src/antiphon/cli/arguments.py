@@ -8,7 +8,9 @@ from typing import NoReturn
 
 from antiphon.emulator import PROFILES
 
-__all__ = ["Parser", "profile_name", "suggestion"]
+__all__ = ["Parser", "port_number", "profile_name", "suggestion"]
+
+MAX_PORT = 65535
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -52,3 +54,10 @@ def profile_name(word: str) -> str:
             f"no profile {word!r}.{suggestion(word, PROFILES)} There are: {', '.join(PROFILES)}"
         )
     return word
+
+
+def port_number(word: str) -> int:
+    """A TCP port, 0 for a free one."""
+    if not (word.isascii() and word.isdigit() and int(word) <= MAX_PORT):
+        raise argparse.ArgumentTypeError(f"{word!r} is no port; ports are 0 to {MAX_PORT}")
+    return int(word)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from antiphon.cli.arguments import profile_name
+from antiphon.cli.arguments import port_number, profile_name
 from antiphon.cli.knobs import knob, listing, turned
 from antiphon.cli.script_file import FORMAT, ScriptFileError, read_script
 from antiphon.emulator import (
@@ -59,7 +59,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = f"Profiles: {', '.join(PROFILES)}\n\n{FORMAT}"
     parser.add_argument("--host", default="127.0.0.1", help="interface (default: %(default)s)")
     parser.add_argument(
-        "--port", type=int, default=DEFAULT_PORT, help="0 picks a free one (default: %(default)s)"
+        "--port",
+        type=port_number,
+        default=DEFAULT_PORT,
+        help="0 picks a free one (default: %(default)s)",
     )
     parser.add_argument(
         "--profile",
@@ -136,6 +139,8 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         voice=voice,
         brain=brain,
+        keep_received=0,  # nobody asserts here on what a client had sent
+        keep_sessions=0,
     )
     return asyncio.run(_serve(server, args))
 

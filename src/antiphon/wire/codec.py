@@ -30,6 +30,7 @@ from antiphon.wire.base import (
     attach_raw,
 )
 from antiphon.wire.client_events import ClientEvent, InputAudioBufferAppend
+from antiphon.wire.depth import MAX_DEPTH, SHALLOW_BYTES, is_too_deep
 from antiphon.wire.dialects import GA, Dialect, translation_for
 from antiphon.wire.server_events import ResponseOutputAudioDelta, ServerEvent
 
@@ -168,9 +169,13 @@ class Codec:
             except UnicodeEncodeError:
                 detail = "the text holds a lone surrogate"
                 return Malformed(MalformedReason.NOT_UTF8, detail, size=len(frame))
-        if len(frame) > self.max_frame_bytes:
+        size = len(frame)
+        if size > self.max_frame_bytes:
             detail = f"more than {self.max_frame_bytes} bytes"
-            return Malformed(MalformedReason.TOO_LARGE, detail, size=len(frame))
+            return Malformed(MalformedReason.TOO_LARGE, detail, size=size)
+        if size > SHALLOW_BYTES and is_too_deep(frame):
+            detail = f"nested more than {MAX_DEPTH} deep"
+            return Malformed(MalformedReason.TOO_DEEP, detail, size=size)
         try:
             event = direction.decoder.decode(frame)
         except _DECODE_ERRORS as error:

@@ -6,6 +6,7 @@ import pytest
 
 from antiphon.emulator import Behaviour, Engine, Script, SendFrame, say
 from antiphon.emulator.audio import speech
+from antiphon.emulator.engine.received import KEEP_BYTES
 from tests.helpers.emulated import Emulated, Json
 
 __all__: list[str] = []
@@ -60,6 +61,67 @@ def test_record_is_bounded() -> None:
         engine.receive(json.dumps({"type": "response.cancel", "event_id": str(n)}), n)
     kept = [event["event_id"] for event in engine.received if isinstance(event, dict)]
     assert kept == ["7", "8", "9"]
+
+
+def picture(size: int) -> Json:
+    url = "data:image/png;base64," + "A" * size
+    content = [{"type": "input_image", "image_url": url}]
+    return {"id": "pic", "type": "message", "role": "user", "content": content}
+
+
+def test_record_is_bounded_in_bytes_too() -> None:
+    client = Emulated()
+    for _ in range(100):
+        client.send("conversation.item.create", item=picture(300_000))
+        client.send("conversation.item.delete", item_id="pic")
+    received = client.engine.received
+    assert received.size_bytes <= KEEP_BYTES
+    assert received.size_bytes == pytest.approx(50 * 300_000, rel=0.2)
+    assert client.engine.received_of("conversation.item.delete")[-1]["event_id"] == "c200"
+
+
+def test_a_record_of_nothing_keeps_nothing() -> None:
+    engine = Engine(keep_received=0)
+    engine.connect(0)
+    engine.receive('{"type": "response.cancel"}', 0)
+    assert len(engine.received) == engine.received.size_bytes == 0
+
+
+def test_a_session_that_is_over_lets_its_sound_go() -> None:
+    client = Emulated()
+    client.configure(audio={"input": {"turn_detection": None}})
+    client.speak(bytes(48 * 500))
+    client.send("input_audio_buffer.commit")
+    client.speak(bytes(48 * 500))
+    (item,) = client.engine._core.conversation
+    assert len(item.audio or b"") == 48 * 500
+    client.engine.lost(client.now)
+    assert not item.audio
+    assert client.engine.item_ids == [item.id]
+    assert len(client.engine._input._data) == 0
+
+
+@pytest.mark.parametrize("depth", [300, 495, 700, 995, 5000])
+def test_json_that_is_nested_too_deeply_is_refused_and_no_more(depth: int) -> None:
+    deep = '{"a":' * depth + "1" + "}" * depth
+    tool = '{"type":"function","name":"f","parameters":' + deep + "}"
+    frame = '{"type":"session.update","session":{"type":"realtime","tools":[' + tool + "]}}"
+    client = Emulated()
+    (reply,) = client.send_raw(frame.encode())
+    assert reply["error"]["code"] == "invalid_json"
+    assert client.create()["type"] == "response.created"
+
+
+@pytest.mark.parametrize("depth", [10, 200])
+def test_json_schema_may_be_nested(depth: int) -> None:
+    schema: Json = {}
+    for _ in range(depth):
+        schema = {"a": schema}
+    client = Emulated()
+    (tool,) = client.configure(tools=[{"type": "function", "name": "f", "parameters": schema}])[
+        "tools"
+    ]
+    assert tool["parameters"] == schema
 
 
 def test_binary_frames_are_no_events() -> None:

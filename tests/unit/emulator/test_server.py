@@ -56,6 +56,20 @@ async def test_a_whole_response_over_a_socket() -> None:
     server.script.assert_consumed()
 
 
+async def test_what_those_had_sent_who_left_is_bounded_together() -> None:
+    url = "data:image/png;base64," + "A" * (7 * 1024 * 1024)
+    content = [{"type": "input_image", "image_url": url}]
+    item = {"type": "message", "role": "user", "content": content}
+    async with EmulatorServer(QUICK) as server:
+        for _ in range(3):
+            async with connect(f"{server.url}?model=gpt-realtime", max_size=None) as client:
+                await send(client, "conversation.item.create", item=item)
+                await read_until(client, "conversation.item.added")
+            await server.wait_idle()
+        sizes = [engine.received.size_bytes > 0 for engine in server.sessions]
+        assert sizes == [False, True, True]
+
+
 async def test_address_is_on_the_loopback() -> None:
     async with EmulatorServer() as server:
         assert server.url == f"ws://127.0.0.1:{server.port}/v1/realtime"

@@ -29,6 +29,7 @@ from antiphon.emulator.engine.input_audio import InputAudio
 from antiphon.emulator.engine.items import Items
 from antiphon.emulator.engine.lanes import Lanes, Request
 from antiphon.emulator.engine.outlet import FrameOutlet
+from antiphon.emulator.engine.received import Received
 from antiphon.emulator.engine.response import Response
 from antiphon.emulator.engine.responses import Responses
 from antiphon.emulator.faculties.work import NO_FACULTIES, Faculties, Result
@@ -46,10 +47,12 @@ from antiphon.emulator.shapes.client_events import CLIENT_EVENTS
 from antiphon.emulator.shapes.dialect import translator
 from antiphon.emulator.shapes.errors import Refusal
 from antiphon.emulator.shapes.schema import checked_without_unknown
+from antiphon.wire.depth import MAX_DEPTH, is_too_deep
 
 __all__ = ["Engine"]
 
 Json = dict[str, Any]
+_FEW_BYTES = 64  # an append is kept as a line about it
 DEFAULT_EPOCH = 1_767_225_600.0  # 2026-01-01 00:00 UTC
 _UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError, ValueError)
 
@@ -65,12 +68,13 @@ class Engine:
         faults: what goes wrong on the way to the client.
         epoch: Unix time in seconds at `connect`, for ids and `expires_at`.
         model: the model that `session.created` names.
-        keep_received: how many client frames are kept in `received`.
+        keep_received: how many client frames are kept in `received`; together they have at most
+            16 MiB, so that large ones push out older ones.
         faculties: what the engine may ask for by `Ask` effects; nothing by default.
 
     Attributes:
-        received: the client's frames, oldest first: parsed objects (audio replaced by its length)
-            or the raw bytes of what was no JSON object.
+        received: the client's latest frames, oldest first: parsed objects (audio replaced by its
+            length) or the raw bytes of what was no JSON object.
     """
 
     def __init__(
@@ -87,7 +91,7 @@ class Engine:
     ) -> None:
         self.behaviour = behaviour or Behaviour()
         self.script = script if script is not None else Script()
-        self.received: deque[Json | bytes] = deque(maxlen=keep_received)
+        self.received = Received(keep_received)
         self.closed = False
         self._translator = translator(self.behaviour.dialect)
         self._basis = Basis(self.behaviour, seed, epoch)
@@ -189,6 +193,7 @@ class Engine:
         self._basis.now = max(self._basis.now, now)
         self.closed = True
         self._basis.agenda.clear()
+        self._let_go()
 
     def next_deadline(self) -> float | None:
         """When `advance` is to be called next, on the clock of `now`; None for never."""
@@ -229,12 +234,14 @@ class Engine:
             self._take(*self._unread.popleft())
 
     def _take(self, frame: bytes | str, is_text: bool) -> None:
-        event = _parse(frame) if is_text else None
+        raw = frame.encode("utf-8", "surrogatepass") if isinstance(frame, str) else bytes(frame)
+        event = _parse(raw) if is_text else None
         if event is None:
-            self.received.append(frame.encode() if isinstance(frame, str) else bytes(frame))
-            self._unreadable("expected a JSON object" if is_text else "a binary frame")
+            self.received.append(raw, len(raw))
+            self._unreadable(_complaint(raw) if is_text else "a binary frame")
             return
-        self.received.append(_without_audio(event))
+        kept = _without_audio(event)
+        self.received.append(kept, len(raw) if kept is event else _FEW_BYTES)
         event_id = event.get("event_id")
         echo = event_id if isinstance(event_id, str) and len(event_id) <= 512 else None
         try:
@@ -338,9 +345,24 @@ class Engine:
         self.closed = True
         self._basis.agenda.clear()
         self._outlet.keep_appointments()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        # Who asserts on a session that is over looks at items and frames, never at its sound.
+        self._unread.clear()
+        self._input.forget()
+        self._core.conversation.forget_audio()
 
 
-def _parse(frame: bytes | str) -> Json | None:
+def _complaint(frame: bytes) -> str:
+    if is_too_deep(frame):
+        return f"nested more than {MAX_DEPTH} deep"
+    return "expected a JSON object"
+
+
+def _parse(frame: bytes) -> Json | None:
+    if is_too_deep(frame):
+        return None
     try:
         event = msgspec.json.decode(frame)
     except _UNREADABLE:

@@ -84,6 +84,10 @@ class InputAudio:
             self._detector.reset()
         self._core.emit("input_audio_buffer.cleared")
 
+    def forget(self) -> None:
+        """The session is over: no audio is needed any more."""
+        self._data.clear()
+
     # What the session tells
 
     def default_done(self, response: Response) -> None:

@@ -41,6 +41,7 @@ from antiphon.emulator.engine.effects import (
 from antiphon.emulator.engine.engine import Engine
 from antiphon.emulator.engine.faults import Faults
 from antiphon.emulator.engine.handshake import HttpRefusal, Opening, judge
+from antiphon.emulator.engine.received import KEEP_BYTES
 from antiphon.emulator.faculties.work import Result
 from antiphon.emulator.knobs.behaviour import Behaviour
 from antiphon.emulator.running.performer import Brain, Errands, Performer, SpokenLanguage
@@ -77,7 +78,8 @@ class EmulatorServer:
             with 1008; nobody else is delayed.
         ping_interval_s: a client that was silent so long is pinged, and closed when it does not
             answer within the same time; None for never.
-        keep_received: how many client frames each engine keeps.
+        keep_received: how many client frames each engine keeps, of at most 16 MiB in all; what
+            those had sent who have left has at most 16 MiB together.
 
     Attributes:
         behaviour, script, faults, api_key: may be set; what they are counts for connections
@@ -259,6 +261,15 @@ class EmulatorServer:
 
     def _remove(self, connection: "_Connection") -> None:
         self._connections.discard(connection)
+        # What those who have left had sent is kept for assertions, within bounds.
+        open_now = {one.engine for one in self._connections}
+        gone = [engine for engine in self.sessions if engine not in open_now]
+        size = sum(engine.received.size_bytes for engine in gone)
+        for engine in gone:
+            if size <= KEEP_BYTES:
+                break
+            size -= engine.received.size_bytes
+            engine.received.clear()
 
 
 class _Connection(WSListener):

@@ -208,6 +208,12 @@ class Conversation:
                 self._unanswered.pop(call_id, None)
         self._count(item, -1)
 
+    def forget_audio(self) -> None:
+        """Let the audio of all items go: nobody can ask for it any more."""
+        for item in self:
+            item.audio = None
+            item.spoken.clear()
+
     def discard(self, items: Iterable[ConversationItem]) -> None:
         """Remove items if they are still there, without a word."""
         for item in items:
