@@ -25,6 +25,51 @@ def test_known_paths(target: str) -> None:
     assert judge(GA, target, {}, None) == Opening("m")
 
 
+@pytest.mark.parametrize("model", ["gpt-4o-transcribe", "gpt-realtime-whisper", "gpt-live-1"])
+def test_a_model_that_holds_no_conversation_is_refused(model: str) -> None:
+    # P-269
+    opening = judge(GA, f"/v1/realtime?model={model}", {}, None)
+    assert isinstance(opening, Opening)
+    client = Emulated(opening=opening, keep_hello=True)
+    (error,) = client.events
+    assert error["error"]["code"] == "invalid_model"
+    assert error["error"]["message"] == f'Model "{model}" is not supported in realtime mode.'
+    assert client.ended == [CloseConnection(4000, "invalid_request_error.invalid_model")]
+
+
+def test_other_servers_name_their_models_as_they_like() -> None:
+    azure = GA.but(dialect="azure_ga")
+    assert judge(azure, "/v1/realtime?model=whisper-1", {}, None) == Opening("whisper-1")
+    assert judge(GA, "/v1/realtime?model=my-own", {}, None) == Opening("my-own")
+
+
+def test_intent_opens_a_transcription_session() -> None:
+    # P-469
+    opening = judge(GA, "/v1/realtime?intent=transcription", {}, None)
+    assert opening == Opening(transcribes=True)
+
+
+@pytest.mark.parametrize("model", ["gpt-realtime", "gpt-4o-transcribe"])
+def test_a_transcription_session_takes_no_model_in_its_address(model: str) -> None:
+    # P-469
+    opening = judge(GA, f"/v1/realtime?intent=transcription&model={model}", {}, None)
+    assert isinstance(opening, Opening)
+    assert opening.refusal is not None
+    assert opening.refusal.code == "invalid_model"
+    assert "must not provide a model" in opening.refusal.message
+
+
+def test_a_beta_client_leaves_a_line_that_says_what_to_do(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # P-264
+    opening = judge(GA, "/v1/realtime?model=m", {"OpenAI-Beta": "realtime=v1"}, None)
+    assert isinstance(opening, Opening)
+    assert opening.refusal is not None
+    assert "no longer supported" in opening.refusal.message
+    assert "--set dialect=beta" in caplog.text
+
+
 @pytest.mark.parametrize("target", ["/", "/v1/chat", "/v1/realtimes", "/v1/realtime/calls"])
 def test_other_paths_are_404(target: str) -> None:
     refusal = judge(GA, target, {}, None)

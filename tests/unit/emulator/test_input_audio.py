@@ -1,6 +1,7 @@
 """The input buffer and turn detection on real audio (P-101 to P-103, P-180 to P-197)."""
 
 import sys
+from typing import Any
 
 import pybase64
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from antiphon.emulator import Behaviour, Pace, Script, misheard, say
 from antiphon.emulator.audio import speech
 from antiphon.emulator.audio.formats import encode_g711
+from antiphon.emulator.engine.handshake import Opening
 from tests.helpers.emulated import Emulated, Json
 
 __all__: list[str] = []
@@ -382,11 +384,59 @@ def test_transcription_tells_what_the_script_says_was_heard() -> None:
     completed = client.one(f"{HEARD}.completed")
     assert completed["transcript"] == "Count to five."
     assert completed["item_id"] == client.one("input_audio_buffer.committed")["item_id"]
-    usage = completed["usage"]
-    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
     done = client.done(client.one("response.created")["response"]["id"])
     words = done["output"][0]["content"][0]["transcript"]
     assert words == "One, two, three, four, five."
+
+
+def usage_with(model: str) -> Json:
+    client = Emulated(script=Script(hears=["Count to five."]))
+    client.configure(audio={"input": {"turn_detection": None, "transcription": {"model": model}}})
+    client.speak(quiet(500))
+    client.send("input_audio_buffer.commit")
+    client.run(1)
+    usage: Json = client.one(f"{HEARD}.completed")["usage"]
+    return usage
+
+
+@pytest.mark.parametrize("model", ["whisper-1", "gpt-transcribe", "gpt-live-transcribe"])
+def test_some_transcriptions_are_charged_by_duration(model: str) -> None:
+    # P-476
+    assert usage_with(model) == {"type": "duration", "seconds": 0.5}
+
+
+@pytest.mark.parametrize("model", ["gpt-4o-transcribe", "gpt-4o-mini-transcribe", "another"])
+def test_others_are_charged_by_tokens(model: str) -> None:
+    # P-118, P-476
+    usage = usage_with(model)
+    assert usage["type"] == "tokens"
+    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"] > 0
+
+
+def log_probabilities(model: str, **session: Any) -> list[list[str] | None]:
+    client = Emulated(script=Script(hears=["Hello, world."]))
+    heard = {"turn_detection": None, "transcription": {"model": model}}
+    client.configure(audio={"input": heard}, **session)
+    client.speak(quiet(500))
+    client.send("input_audio_buffer.commit")
+    client.run(1)
+    found: list[list[str] | None] = []
+    for event in [*client.all(f"{HEARD}.delta"), client.one(f"{HEARD}.completed")]:
+        shown = event.get("logprobs")
+        found.append(None if shown is None else [one["token"] for one in shown])
+        assert all(bytes(one["bytes"]).decode() == one["token"] for one in shown or ())
+        assert all(one["logprob"] < 0 for one in shown or ())
+    return found
+
+
+def test_log_probabilities_are_there_where_they_are_asked_for() -> None:
+    # P-475
+    include = ["item.input_audio_transcription.logprobs"]
+    words = ["Hello,", " world."]
+    found = log_probabilities("gpt-4o-transcribe", include=include)
+    assert found == [[words[0]], [words[1]], words]
+    assert log_probabilities("gpt-4o-transcribe") == [None] * 3
+    assert log_probabilities("whisper-1", include=include) == [None] * 3
 
 
 def test_without_transcription_the_model_still_hears() -> None:
@@ -424,7 +474,7 @@ def test_misheard_turn_ends_for_semantic_vad() -> None:
 
 
 def test_transcription_session_never_responds() -> None:
-    client = Emulated()
+    client = Emulated(opening=Opening(transcribes=True))
     client.send(
         "session.update",
         session={"type": "transcription", "audio": {"input": {"transcription": {"model": "w"}}}},

@@ -59,13 +59,6 @@ def test_turn_detection_is_filled_up_with_defaults() -> None:
     assert off["audio"]["input"]["turn_detection"] is None
 
 
-@pytest.mark.parametrize("side", ["input", "output"])
-def test_pcm_gets_its_rate(side: str) -> None:
-    client = Emulated()
-    after = client.configure(audio={side: {"format": {"type": "audio/pcm"}}})
-    assert after["audio"][side]["format"] == {"type": "audio/pcm", "rate": 24000}
-
-
 def test_update_is_all_or_nothing() -> None:
     # P-251, R-21
     client = Emulated()

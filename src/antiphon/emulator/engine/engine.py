@@ -146,6 +146,8 @@ class Engine:
             core.refuse(opening.refusal, None)
             self._close(opening.close_code, opening.close_reason)
             return self._settle(now)
+        if opening is not None and opening.transcribes:
+            core.session.transcribe_only()
         core.emit("session.created", session=core.session.config)  # P-250
         if self.behaviour.conversation_created is ConversationCreated.AFTER_SESSION_CREATED:
             conversation = {"id": core.conversation.id, "object": "realtime.conversation"}
@@ -291,7 +293,12 @@ class Engine:
         self._items.create(event["item"], event.get("previous_item_id"), event.get("event_id"))
 
     def _response_create(self, event: Json) -> None:
+        if self._core.session.is_transcription:
+            raise errors.no_responses_here()
         params = event.get("response") or {}
+        voice = ((params.get("audio") or {}).get("output") or {}).get("voice")
+        if voice is not None:
+            self._core.session.check_voice(voice, "response.audio.output.voice")
         modalities = params.get("output_modalities")
         if modalities is not None:
             errors.check_modalities(modalities, "response.output_modalities")

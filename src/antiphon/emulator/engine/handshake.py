@@ -1,5 +1,6 @@
 """What a client asks for when it connects, and whether it gets it (P-261 to P-266)."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hmac import compare_digest
@@ -8,9 +9,11 @@ from urllib.parse import parse_qs, urlsplit
 from antiphon.emulator.knobs.behaviour import Behaviour
 from antiphon.emulator.knobs.choices import AuthFailure, Dialect, MissingModel
 from antiphon.emulator.shapes.errors import Refusal
+from antiphon.emulator.state.models import check_realtime_model
 
 __all__ = ["HttpRefusal", "Opening", "judge"]
 
+_logger = logging.getLogger("antiphon.emulator")
 _KEY_PROTOCOL = "openai-insecure-api-key."
 _BETA_DIALECTS = frozenset({Dialect.BETA, Dialect.VOICE_LIVE, Dialect.XAI})
 
@@ -30,6 +33,7 @@ class Opening:
 
     Args:
         model: the model asked for, or "" for the default.
+        transcribes: whether it asked for a transcription session.
         subprotocol: what to answer in `Sec-WebSocket-Protocol`, or "".
         refusal: if set, the only event sent is this error, and the connection is closed.
         close_code: with which code.
@@ -37,6 +41,7 @@ class Opening:
 
     model: str = ""
     subprotocol: str = ""
+    transcribes: bool = False
     refusal: Refusal | None = None
     close_code: int = 4000
 
@@ -75,23 +80,44 @@ def judge(
     refusal = _refused(behaviour, given, parts.query)
     query = parse_qs(parts.query)
     model = (query.get("model") or query.get("deployment") or [""])[0]
-    return Opening(model, subprotocol, refusal)
+    transcribes = query.get("intent") == ["transcription"]
+    return Opening(model, subprotocol, transcribes, refusal)
 
 
 def _refused(behaviour: Behaviour, headers: Mapping[str, str], query: str) -> Refusal | None:
     fields = parse_qs(query)
     if headers.get("openai-beta") == "realtime=v1" and behaviour.dialect not in _BETA_DIALECTS:
+        _logger.warning(
+            "a client asked for the beta shape, which this server does not speak; one that does: "
+            "antiphon serve --set dialect=beta, or Behaviour(dialect='beta')"
+        )
         return Refusal(  # P-264
             "beta_api_shape_disabled",
-            "The beta shape of the Realtime API is no longer available. Leave out the "
-            "OpenAI-Beta header and use the GA event shapes.",
+            "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API.",
         )
     intent = fields.get("intent", [""])[0]
     if intent not in ("", "transcription", "conversation", "realtime"):
         return Refusal("invalid_intent", f"Invalid intent {intent}")  # P-266
+    if behaviour.dialect is Dialect.GA:
+        refused = _unfit_model(intent, fields.get("model", [""])[0])
+        if refused is not None:
+            return refused
     has_model = "model" in fields or "deployment" in fields
     if behaviour.missing_model is MissingModel.CLOSE_4000 and not (has_model or intent):
         return Refusal("missing_model", "You must provide a model parameter.")  # P-265
+    return None
+
+
+def _unfit_model(intent: str, model: str) -> Refusal | None:
+    if intent == "transcription":
+        if not model:
+            return None
+        words = "You must not provide a model parameter for transcription sessions."
+        return Refusal("invalid_model", words)  # P-469
+    try:
+        check_realtime_model(model)
+    except Refusal as refusal:
+        return refusal
     return None
 
 

@@ -1,5 +1,6 @@
 """Transcription of the user's audio (P-118, P-186, P-187)."""
 
+import re
 from typing import Any
 
 from antiphon.emulator.engine.core import Core
@@ -7,12 +8,14 @@ from antiphon.emulator.engine.hearing import Hearing
 from antiphon.emulator.knobs.choices import TranscriptionTiming
 from antiphon.emulator.scripts.script import Misheard
 from antiphon.emulator.state.conversation import ConversationItem, count_tokens
+from antiphon.emulator.state.models import has_logprobs, tells_duration
 
 __all__ = ["Transcriber"]
 
 Json = dict[str, Any]
 Heard = str | Misheard
 _PREFIX = "conversation.item.input_audio_transcription"
+_INCLUDE = "item.input_audio_transcription.logprobs"
 
 
 class Transcriber:
@@ -91,7 +94,8 @@ class Transcriber:
     def _deltas(self, item_id: str, words: str) -> None:
         for number, word in enumerate(words.split()):
             delta = word if number == 0 else f" {word}"
-            self._core.emit(f"{_PREFIX}.delta", item_id=item_id, content_index=0, delta=delta)
+            fields = {"item_id": item_id, "content_index": 0, "delta": delta}
+            self._core.emit(f"{_PREFIX}.delta", **fields, **self._logprobs(delta))
 
     def _end(self, item: ConversationItem, heard: Heard) -> None:
         if isinstance(heard, Misheard):
@@ -101,18 +105,40 @@ class Transcriber:
             return
         item.body["content"][0]["transcript"] = heard
         self._core.conversation.recount(item)
+        self._core.emit(
+            f"{_PREFIX}.completed",
+            item_id=item.id,
+            content_index=0,
+            transcript=heard,
+            usage=self._usage(item, heard),
+            **self._logprobs(heard),
+        )
+
+    def _usage(self, item: ConversationItem, heard: str) -> Json:
+        if tells_duration(self._model):  # P-476
+            return {"type": "duration", "seconds": item.audio_ms / 1000}
         spent = count_tokens(heard)
-        usage: Json = {
+        return {
             "type": "tokens",
             "total_tokens": item.audio_tokens + spent,
             "input_tokens": item.audio_tokens,
             "input_token_details": {"text_tokens": 0, "audio_tokens": item.audio_tokens},
             "output_tokens": spent,
         }
-        self._core.emit(
-            f"{_PREFIX}.completed",
-            item_id=item.id,
-            content_index=0,
-            transcript=heard,
-            usage=usage,
-        )
+
+    def _logprobs(self, words: str) -> Json:
+        """P-475: one for each word, where the session asks for them."""
+        asked = self._core.session.config["include"] or ()
+        if _INCLUDE not in asked or not has_logprobs(self._model):
+            return {}
+        tokens = re.findall(r"\s*\S+", words)
+        return {
+            "logprobs": [
+                {"token": token, "logprob": -0.01 * len(token), "bytes": list(token.encode())}
+                for token in tokens
+            ]
+        }
+
+    @property
+    def _model(self) -> str:
+        return str((self._core.session.transcription or {}).get("model"))

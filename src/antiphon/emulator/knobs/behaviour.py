@@ -48,6 +48,7 @@ from antiphon.emulator.knobs.choices import (
     UnknownEventReply,
     UnknownFieldReply,
     VadCreateWhenBusy,
+    Voices,
 )
 from antiphon.emulator.knobs.pace import Pace
 
@@ -289,6 +290,7 @@ class Behaviour:
     # Session
     model: str = _knob("gpt-realtime", "The model when the URL names none.", "P-254")
     voice: str = _knob("marin", "The voice until the client sets one.", "P-255")
+    voices: Voices = _knob(Voices.OPENAI, "Which voices are taken: OpenAI's, or any name.", "P-268")
     silence_duration_ms: int = _knob(
         200,
         "Default `silence_duration_ms` of server_vad; 200 was observed on gpt-realtime.",

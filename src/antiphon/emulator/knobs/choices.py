@@ -39,6 +39,7 @@ __all__ = [
     "UnknownEventReply",
     "UnknownFieldReply",
     "VadCreateWhenBusy",
+    "Voices",
 ]
 
 
@@ -315,3 +316,10 @@ class MissingModel(StrEnum):
 
     ACCEPT = "accept"
     CLOSE_4000 = "close_4000"
+
+
+class Voices(StrEnum):
+    """Which voices a session may have."""
+
+    OPENAI = "openai"
+    ANY = "any"

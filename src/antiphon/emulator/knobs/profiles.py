@@ -28,6 +28,7 @@ from antiphon.emulator.knobs.choices import (
     TruncateReply,
     UnknownEventReply,
     UnknownFieldReply,
+    Voices,
 )
 
 __all__ = ["PROFILES", "profile"]
@@ -53,6 +54,7 @@ PROFILES = MappingProxyType(
         # P-291, P-292
         "azure-beta": _OPENAI.but(
             dialect=Dialect.VOICE_LIVE,
+            voices=Voices.ANY,
             voice="alloy",
             rate_limits_updated=RateLimitsUpdated.NEVER,
             error_event_id_echo=EventIdEcho.PER_CODE,
@@ -62,6 +64,7 @@ PROFILES = MappingProxyType(
         # P-293 to P-299
         "xai": _OPENAI.but(
             dialect=Dialect.XAI,
+            voices=Voices.ANY,
             model="grok-voice",
             voice="ara",
             conversation_created=ConversationCreated.AFTER_SESSION_CREATED,
@@ -80,6 +83,7 @@ PROFILES = MappingProxyType(
             cancel_target=CancelTarget.IGNORES_ID,
             cancel_no_match_reply=CancelReply.SILENT,
             out_of_band=OutOfBand.IGNORED,
+            voices=Voices.ANY,
             response_done_on_failure=ResponseDoneOnFailure.NEVER,
             unknown_event=UnknownEventReply.IGNORE,
             error_event_id_place=EventIdPlace.OUTER,
@@ -89,6 +93,7 @@ PROFILES = MappingProxyType(
         "speaches": _OPENAI.but(
             create_when_busy=CreateWhenBusy.SUPERSEDE,
             superseded_done=SupersededDone.OMITTED,
+            voices=Voices.ANY,
             cancel_target=CancelTarget.UNSUPPORTED,
             out_of_band=OutOfBand.IGNORED,
             metadata_echo=False,
@@ -99,6 +104,7 @@ PROFILES = MappingProxyType(
             out_of_band=OutOfBand.SHARED_SLOT,
             active_error_form=ActiveErrorForm.SHORT,
             error_code_place=ErrorCodePlace.TYPE,
+            voices=Voices.ANY,
             bad_json_reply=BadJsonReply.CUT,
             unknown_field=UnknownFieldReply.IGNORE,
             unsupported_events=frozenset(
@@ -121,6 +127,7 @@ PROFILES = MappingProxyType(
         # P-466: a mock, as of 1.43
         "aimock": _OPENAI.but(
             reads_while_responding=False,
+            voices=Voices.ANY,
             cancel_target=CancelTarget.NOTHING,
             out_of_band=OutOfBand.IGNORED,
             metadata_echo=False,

@@ -3,6 +3,9 @@
 Limits and lists here are the server's; a field that is not listed is refused (P-89).
 """
 
+from typing import Any
+
+from antiphon.emulator.shapes import errors
 from antiphon.emulator.shapes.schema import (
     Check,
     anything,
@@ -28,7 +31,8 @@ _STATUS = string(values=("completed", "incomplete", "in_progress"))
 _FORMAT = tagged(
     "type",
     {
-        "audio/pcm": obj({"type": _ANY_STRING, "rate": integer(24000, 24000)}),  # P-240
+        # P-240, P-267
+        "audio/pcm": obj({"type": _ANY_STRING, "rate": integer(24000, 24000)}, ("rate",)),
         "audio/pcmu": obj({"type": _ANY_STRING}),
         "audio/pcma": obj({"type": _ANY_STRING}),
     },
@@ -46,7 +50,7 @@ _FUNCTION_TOOL = obj(
     },
     required=("name",),
 )
-_MCP_TOOL = obj(
+_MCP_SHAPE = obj(
     {
         "type": _ANY_STRING,
         "server_label": _ANY_STRING,
@@ -63,7 +67,15 @@ _MCP_TOOL = obj(
     },
     required=("server_label",),
 )
-_TOOLS = array(tagged("type", {"function": _FUNCTION_TOOL, "mcp": _MCP_TOOL}), limit=128)
+
+
+def _mcp_tool(value: Any, path: str) -> None:
+    _MCP_SHAPE(value, path)
+    if not any(value.get(name) for name in ("server_url", "connector_id", "tunnel_id")):
+        raise errors.mcp_without_server(path)  # P-473
+
+
+_TOOLS = array(tagged("type", {"function": _FUNCTION_TOOL, "mcp": _mcp_tool}), limit=128)
 _TOOL_CHOICE = one_of(
     string(values=("none", "auto", "required")),
     tagged(

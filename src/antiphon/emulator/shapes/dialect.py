@@ -97,7 +97,7 @@ class _Beta(_Ga):
         return event
 
     def _session(self, session: Json) -> Json:
-        return flat_session(session)
+        return session if session["type"] == "transcription" else flat_session(session)
 
 
 # Fields of Voice Live's session that change nothing here (P-292).

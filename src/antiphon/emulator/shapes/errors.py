@@ -22,12 +22,16 @@ __all__ = [
     "check_modalities",
     "commit_too_small",
     "invalid_audio",
+    "invalid_model",
     "invalid_type",
     "invalid_value",
     "item_exists",
     "item_missing",
+    "mcp_without_server",
     "missing",
     "model_fixed",
+    "no_responses_here",
+    "no_turns",
     "not_an_event",
     "not_installed",
     "out_of_range",
@@ -45,6 +49,7 @@ __all__ = [
     "unknown_parameter",
     "voice_fixed",
     "webrtc_only",
+    "wrong_session_kind",
 ]
 
 INVALID_REQUEST = "invalid_request_error"
@@ -174,6 +179,44 @@ def too_many(path: str, limit: int, count: int, *, what: str) -> Refusal:
         f"Invalid '{path}': too many {what}. Expected an {name} with at most {limit} {what}, "
         f"but got an {name} with {count} {what} instead.",
         path,
+    )
+
+
+def invalid_model(model: str, mode: str) -> Refusal:
+    """P-269; `mode` is `realtime` or `transcription`."""
+    return Refusal("invalid_model", f'Model "{model}" is not supported in {mode} mode.')
+
+
+def wrong_session_kind(sent: str, present: str) -> Refusal:
+    """P-470; both are `realtime` or `transcription`."""
+    return Refusal(
+        "invalid_parameter",
+        f"Passing a {sent} session update to a {present} session is not allowed.",
+        "",
+    )
+
+
+def no_turns() -> Refusal:
+    """P-471: words and param are known, the code is a guess."""
+    return Refusal(
+        "invalid_value",
+        "Turn detection is not supported for this transcription model.",
+        "session.audio.input.turn_detection",
+    )
+
+
+def no_responses_here() -> Refusal:
+    """P-469: that a transcription session has none is documented; code and words are a guess."""
+    return Refusal("invalid_value", "A transcription session does not create responses.", "type")
+
+
+def mcp_without_server(path: str) -> Refusal:
+    """P-473: that one is needed is documented; the words are a guess."""
+    names = ("server_url", "connector_id", "tunnel_id")
+    return Refusal(
+        "missing_required_parameter",
+        f"Missing required parameter: one of {', '.join(names)} must be given in '{path}'.",
+        f"{path}.server_url",
     )
 
 

@@ -5,7 +5,9 @@ from typing import Any
 
 from antiphon.emulator.audio.formats import AudioFormat, audio_format
 from antiphon.emulator.knobs.behaviour import Behaviour
+from antiphon.emulator.knobs.choices import Voices
 from antiphon.emulator.shapes import errors
+from antiphon.emulator.state import models
 
 __all__ = ["DEFAULT_INSTRUCTIONS", "SessionState", "server_vad"]
 
@@ -82,6 +84,18 @@ class SessionState:
             "include": None,
         }
 
+    def transcribe_only(self) -> None:
+        """Become a transcription session, which has no model, no voice and no answers (P-469)."""
+        config = self.config
+        self.config = {
+            "type": "transcription",
+            "object": "realtime.transcription_session",
+            "id": config["id"],
+            "expires_at": config["expires_at"],
+            "audio": {"input": config["audio"]["input"]},
+            "include": None,
+        }
+
     @property
     def input_format(self) -> AudioFormat:
         """Format of what the client appends."""
@@ -114,6 +128,24 @@ class SessionState:
         self._merge(copy.deepcopy(changes))
 
     def _check_meaning(self, changes: Json, responding: bool) -> None:
+        if changes["type"] != self.config["type"]:
+            raise errors.wrong_session_kind(changes["type"], self.config["type"])  # P-470
+        heard = changes.get("audio", {}).get("input", {})
+        if heard.get("transcription"):
+            models.check_transcription(heard["transcription"])
+        if self.is_transcription:
+            self._check_turns(heard)
+        else:
+            self._check_answers(changes, responding)
+
+    def _check_turns(self, heard: Json) -> None:
+        # P-471: some models find their own turns, and refuse to be told.
+        transcription = heard.get("transcription") or self.transcription or {}
+        takes_turns = models.takes_turns(str(transcription.get("model")))
+        if heard.get("turn_detection") is not None and not takes_turns:
+            raise errors.no_turns()
+
+    def _check_answers(self, changes: Json, responding: bool) -> None:
         present_model = self.config["model"]
         if self._model_is_fixed and changes.get("model", present_model) != present_model:
             raise errors.model_fixed()
@@ -121,11 +153,23 @@ class SessionState:
             errors.check_modalities(changes["output_modalities"], "session.output_modalities")
         output = changes.get("audio", {}).get("output", {})
         present = self.config["audio"]["output"]
+        if "voice" in output:
+            self.check_voice(output["voice"], "session.audio.output.voice")
         # P-255: the same voice again is fine.
         if self.voice_is_fixed and output.get("voice", present["voice"]) != present["voice"]:
             raise errors.voice_fixed()
         if responding and output.get("speed", present["speed"]) != present["speed"]:
             raise errors.speed_fixed()
+
+    def check_voice(self, voice: Any, path: str) -> None:
+        """P-268: one of the ten, or a custom voice's id.
+
+        Raises:
+            Refusal: there is no such voice.
+        """
+        listed = self._behaviour.voices is Voices.OPENAI
+        if listed and isinstance(voice, str) and voice not in models.VOICES:
+            raise errors.invalid_value(path, voice, models.VOICES)
 
     def _merge(self, changes: Json) -> None:
         audio = changes.pop("audio", {})
@@ -137,13 +181,13 @@ class SessionState:
         heard = audio.get("input", {})
         if "turn_detection" in heard:
             heard["turn_detection"] = self._turn_detection(heard["turn_detection"])
-        if heard.get("format", {}).get("type") == "audio/pcm":
-            heard["format"].setdefault("rate", 24000)
         self.config["audio"]["input"].update(heard)
-        spoken = audio.get("output", {})
-        if spoken.get("format", {}).get("type") == "audio/pcm":
-            spoken["format"].setdefault("rate", 24000)
-        self.config["audio"]["output"].update(spoken)
+        if "output" in audio:
+            self.config["audio"]["output"].update(audio["output"])
+        if self.is_transcription and not models.takes_turns(
+            str((self.transcription or {}).get("model"))
+        ):
+            self.config["audio"]["input"]["turn_detection"] = None
 
     def _turn_detection(self, asked: Json | None) -> Json | None:
         if asked is None:

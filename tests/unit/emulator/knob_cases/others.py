@@ -514,6 +514,27 @@ def missing_model_closes(behaviour: Behaviour) -> None:
     assert client.ended == [CloseConnection(4000, "invalid_request_error.missing_model")]
 
 
+def voice_reply(behaviour: Behaviour, voice: object) -> Json:
+    session = {"type": "realtime", "audio": {"output": {"voice": voice}}}
+    (reply,) = Emulated(behaviour).send("session.update", session=session)
+    return reply
+
+
+@shows("voices", "openai")
+def only_listed_voices_are_taken(behaviour: Behaviour) -> None:
+    error = voice_reply(behaviour, "nova")["error"]
+    assert error["message"].startswith("Invalid value: 'nova'. Supported values are: 'alloy', ")
+    assert error["message"].endswith("'marin', and 'cedar'.")
+    assert error["param"] == "session.audio.output.voice"
+    for voice in ("cedar", {"id": "voice_1234"}):
+        assert voice_reply(behaviour, voice)["type"] == "session.updated"
+
+
+@shows("voices", "any")
+def any_voice_is_taken(behaviour: Behaviour) -> None:
+    assert voice_reply(behaviour, "nova")["session"]["audio"]["output"]["voice"] == "nova"
+
+
 # Dialects; test_dialect.py goes into them
 
 
