@@ -45,7 +45,7 @@ def flowing() -> tuple[Session, Link, ResponseHandle]:
     session = Session(Endpoint("ws://localhost", {}, GA), PicowsConnector())  # never used
     link = Link(session, session._connection)
     link.transport = NoNetwork()
-    session._link = link
+    session._attach(link)
     link.frame_received(CODEC.encode_server(SessionCreated(session={})), True)
     handle = session.create_response()
     name(link, handle, "resp_1")

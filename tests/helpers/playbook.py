@@ -197,7 +197,7 @@ class Playbook:
         self.now = 0.0
         self.effects: Effects = []
         self.log: list[str] = []
-        self.sent: list[ClientEvent] = []
+        self.sent: list[ClientEvent | UnknownEvent] = []
         self.interruptions: list[Interruption] = []
         self._responses: dict[str, Response] = {}
         self._names: dict[int, str] = {}

@@ -319,7 +319,7 @@ class Watched:
         assert len(responses._finished) <= self.options.remembered
         assert len(responses._by_id) <= bound
         assert len(responses._directory._by_key) <= bound
-        assert len(responses._out_of_band_items) <= 4 * self.options.remembered
+        assert len(self.connection._items._out_of_band) <= 4 * self.options.remembered
         early = responses._early
         assert early._size == sum(len(one.kept) for one in early) <= self.options.kept_events
         heap = self.connection._deadlines._heap

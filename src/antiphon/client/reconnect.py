@@ -1,10 +1,28 @@
 """When to connect again, and when never to."""
 
 import random
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
-__all__ = ["ReconnectPolicy", "is_passing", "is_passing_status", "is_retryable"]
+from antiphon.exceptions import LocalProtocolError
+from antiphon.protocol.snapshot import Snapshot
+from antiphon.wire.client_events import ConversationItemCreate, SessionUpdate
+from antiphon.wire.codec import Codec
+from antiphon.wire.items import Item
+
+__all__ = [
+    "ReconnectPolicy",
+    "Replay",
+    "is_passing",
+    "is_passing_status",
+    "is_retryable",
+    "told_instead",
+]
+
+Replay = Callable[[Snapshot], Snapshot]
+"""Is given what a new connection would be told after a loss; returns what it is told instead."""
 
 # P-277, and 1012/1013 by RFC 6455's registry: "service restart" and "try again later". None is a
 # connection that went without a close frame, which libraries report as 1006.
@@ -61,3 +79,33 @@ class ReconnectPolicy(msgspec.Struct, frozen=True, kw_only=True):
             return 0.0
         longest = min(self.max_delay, self.first_delay * 2.0 ** (attempt - 1))
         return longest * random.uniform(0.5, 1.0)
+
+
+def told_instead(replay: Replay, snapshot: Snapshot, codec: Codec) -> Snapshot:
+    """What the caller's `replay` makes of it, in a form that can be sent.
+
+    Raises:
+        LocalProtocolError: it is no `Snapshot`, or holds what cannot be sent.
+        Exception: its own.
+    """
+    changed: Any = replay(snapshot)
+    if not isinstance(changed, Snapshot):
+        raise LocalProtocolError(
+            f"replay= must return a Snapshot, and returned {type(changed).__name__}"
+        )
+    if not isinstance(changed.session, Mapping):
+        raise LocalProtocolError("the `session` of a Snapshot must be a mapping")
+    items = tuple(_item(item) for item in changed.items)
+    codec.encode(SessionUpdate(session=dict(changed.session)))
+    for item in items:
+        codec.encode(ConversationItemCreate(item=item))
+    return Snapshot(session=dict(changed.session), items=items, left_out=changed.left_out)
+
+
+def _item(item: Any) -> Item:
+    if isinstance(item, Item):
+        return item
+    try:
+        return msgspec.convert(item, Item)
+    except msgspec.ValidationError as wrong:
+        raise LocalProtocolError(f"replay= returned no conversation item: {wrong}") from wrong

@@ -129,8 +129,6 @@ class Session(Shell):
         handle = self._handle_type(self, response, self._limits)
         response.owner = handle
         self._apply(effects)
-        if self._link is None:
-            self._held.append(response)
         return handle
 
     def interrupt(self, scope: Scope | Iterable[ResponseHandle] = "all") -> PendingReceipt:
@@ -307,12 +305,16 @@ class Session(Shell):
         """
         self._check_open()
         if isinstance(event, ClientEvent):
-            self._send(event)
+            self._send_raw(event)
             return
         kind = event.get("type")
         if not isinstance(kind, str):
             raise LocalProtocolError("an event needs a `type`, a string")
-        self._send(UnknownEvent(kind, dict(event)))
+        self._send_raw(UnknownEvent(kind, dict(event)))
+
+    def _send_raw(self, event: ClientEvent | UnknownEvent) -> None:
+        self._check_encodable(event)
+        self._apply(self._connection.send(event))
 
     # --- audio in -------------------------------------------------------------------------------
 
@@ -464,7 +466,7 @@ class Session(Shell):
             # As after a loss: the core keeps it until it has been taken, through further losses.
             self._check_encodable(SessionUpdate(session=self._config))
             beginning = Snapshot(session=self._config)
-            self._apply(self._connection.resume(beginning, self._time()))
+            self._apply(self._connection.resume(beginning, self._loop.time()))
         self._spawn(self._establish())
 
     def _ask(self, asked: tuple[Request, Effects]) -> PendingRequest[Any]:
@@ -474,7 +476,7 @@ class Session(Shell):
         self._apply(effects)
         return pending
 
-    def _check_encodable(self, event: ClientEvent) -> None:
+    def _check_encodable(self, event: ClientEvent | UnknownEvent) -> None:
         """Raise `LocalProtocolError` now, not when it is sent, which may be from a callback."""
         self._codec.encode(event)
 

@@ -9,10 +9,10 @@ Events for the server leave in their order, in one packet where one batch of eff
 import asyncio
 import logging
 import secrets
-import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
 
 from antiphon.client.audio import Resampler
 from antiphon.client.batch import AudioBatch
@@ -21,7 +21,7 @@ from antiphon.client.handle import FunctionCall, ResponseHandle, StreamLimits
 from antiphon.client.link import Link
 from antiphon.client.listeners import Listener, Listening
 from antiphon.client.pending import PendingRequest
-from antiphon.client.reconnect import ReconnectPolicy, is_retryable
+from antiphon.client.reconnect import ReconnectPolicy, Replay, is_retryable, told_instead
 from antiphon.client.streams import Moment, Stream
 from antiphon.client.transport import Connector
 from antiphon.exceptions import (
@@ -58,11 +58,8 @@ from antiphon.protocol.interruption import Interruption
 from antiphon.protocol.options import Options
 from antiphon.protocol.requests import Request
 from antiphon.protocol.response import Response
-from antiphon.protocol.snapshot import Snapshot
 from antiphon.wire.base import Malformed, UnknownEvent
-from antiphon.wire.client_events import (
-    ClientEvent,
-)
+from antiphon.wire.client_events import ClientEvent
 from antiphon.wire.codec import Codec
 from antiphon.wire.items import ErrorInfo
 from antiphon.wire.server_events import ServerEvent
@@ -73,6 +70,30 @@ logger = logging.getLogger("antiphon.session")
 
 # P-101: a server takes 15 MiB of base64 in one append, which is 11.25 MiB of audio.
 _APPEND_LIMIT = 8 * 1024 * 1024
+
+
+P = ParamSpec("P")
+
+
+def _or_end(
+    step: Callable[Concatenate["Shell", P], None],
+) -> Callable[Concatenate["Shell", P], None]:
+    """A step from one line to the next: should it fail, the session ends.
+
+    Half done, it would leave a session that nobody would ever bring back, and whoever waits for it
+    waiting for ever (I3).
+    """
+
+    @wraps(step)
+    def whole(self: "Shell", /, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            step(self, *args, **kwargs)
+        except Exception:
+            logger.exception("the session failed")
+            self.counters["internal_errors"] += 1
+            self._finish(_internal_error())
+
+    return whole
 
 
 class Shell:
@@ -91,12 +112,9 @@ class Shell:
         max_pending_bytes: int = 16 * 1024 * 1024,
         batch_audio_ms: int = 0,
         handle_type: type[ResponseHandle] = ResponseHandle,
-        replay: Callable[[Snapshot], Snapshot] | None = None,
+        replay: Replay | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        # The same clock as the loop's own, without a call in Python for every event.
-        own = type(self._loop).time is asyncio.BaseEventLoop.time
-        self._time: Callable[[], float] = time.monotonic if own else self._loop.time
         self._endpoint = endpoint
         self._connector = connector
         self._config = dict(config or {})
@@ -107,19 +125,14 @@ class Shell:
         self._max_pending_bytes = max_pending_bytes
         self._batch = AudioBatch(batch_audio_ms, self._send_audio) if batch_audio_ms else None
         self._handle_type = handle_type
-        self._replay = replay or (lambda snapshot: snapshot)
+        self._replay = replay
         self._codec = Codec(endpoint.dialect)
-        self._connection = self._new_connection()
+        # All the audio that comes before the first socket is for the first server.
+        self._connection = self._new_connection(kept_audio_bytes=max_pending_bytes)
         self._link: Link | None = None
         self._standby: Link | None = None
-        # While there is no socket: what is to be sent once there is one again.
-        # A response stands for its create, which the core keeps until its turn comes.
-        self._held: list[ClientEvent | UnknownEvent | Response] = []
         # Frames that leave together, once the effects at hand are carried out.
         self._unwritten: list[bytes] = []
-        # Audio held for a server that has not answered yet; None once one has. Later losses drop
-        # the audio: it would be stale by the time there is a server again.
-        self._held_audio: int | None = 0
         self._fatal: ErrorInfo | None = None
         self._closing = False
         self._ended: Moment[ConnectionClosed] = Moment()
@@ -171,27 +184,23 @@ class Shell:
         self._finish(end)
         return None
 
-    def _new_connection(self) -> Connection:
+    def _new_connection(self, kept_audio_bytes: int | None = None) -> Connection:
         # Unique, because a key of an earlier connection must not be taken for one of this one.
-        return Connection(f"a{secrets.token_hex(5)}", self._options, online=False)
+        prefix = f"a{secrets.token_hex(5)}"
+        return Connection(prefix, self._options, online=False, kept_audio_bytes=kept_audio_bytes)
 
+    @_or_end
     def _attach(self, link: Link) -> None:
         """From now on this is the session's socket."""
-        self._link = link
-        self._held_audio = None
-        held, self._held = self._held, []
-        for one in held:
-            if isinstance(one, Response):
-                self._apply(self._connection.go_online(self._time(), up_to=one))
-            else:
-                self._send(one)
-        self._apply(self._connection.go_online(self._time()))
+        self._link, self._standby = link, None
+        self._apply(self._connection.go_online(self._loop.time()))
         self._stop_rotation()
         if self._policy.rotate_after is not None and self._policy.attempts:
             self._rotation = self._loop.call_at(
                 link.opened_at + self._policy.rotate_after, self._begin_rotation
             )
 
+    @_or_end
     def _link_lost(self, link: Link, code: int | None, reason: str) -> None:
         if link is self._standby:
             self._standby = None
@@ -200,7 +209,7 @@ class Shell:
             return
         self._link = None
         self._stop_rotation()
-        if self._time() - link.opened_at >= self._policy.stable_after:
+        if self._loop.time() - link.opened_at >= self._policy.stable_after:
             self._attempts = 0
         by = "network" if code in (None, 1005, 1006) else "server"
         kind = ConnectionClosedOK if code == 1000 else ConnectionClosedError
@@ -208,40 +217,54 @@ class Shell:
         if self._fatal is not None or not is_retryable(code) or not self._policy.attempts:
             self._finish(closed)
             return
-        snapshot = self._connection.snapshot()
-        standby, self._standby = self._standby, None
-        lost, self._connection = (
-            self._connection,
-            self._new_connection() if standby is None else standby.connection,
-        )
-        self._lose(lost, closed)
+        standby = self._standby
+        self._hand_over(self._new_connection() if standby is None else standby.connection, closed)
         self._emit("disconnected", closed)
         self._run_callbacks()
         if self._closing:
             return
         if standby is not None:
-            self._resume(standby, snapshot)
+            self._resume(standby, closed)
         else:
-            self._spawn(self._reconnect(snapshot, closed))
+            self._spawn(self._reconnect(closed))
 
-    async def _reconnect(self, snapshot: Snapshot, closed: ConnectionClosed) -> None:
+    async def _reconnect(self, closed: ConnectionClosed) -> None:
         link = await self._open_link(self._policy.attempts, closed)
         if link is not None:
-            self._resume(link, snapshot)
+            self._resume(link, closed)
 
-    def _resume(self, link: Link, snapshot: Snapshot) -> None:
+    def _hand_over(self, connection: Connection, closed: ConnectionClosed) -> None:
+        """From now on this connection is the session's, which knows what the old one knew."""
+        lost = self._connection
+        connection.follow(lost)
+        self._connection = connection
+        self._lose(lost, closed)
+
+    @_or_end
+    def _resume(self, link: Link, closed: ConnectionClosed) -> None:
         """Go on over this link, whose connection is already the session's."""
-        held, self._held = self._held, []
-        self._link = link
-        try:
-            snapshot = self._replay(snapshot)
-        except Exception:
-            logger.exception("replay failed; everything is replayed")
-        self._apply(self._connection.resume(snapshot, self._time()))
-        self._held = held
-        self._attach(link)
-        self._emit("reconnected", self)
-        self._run_callbacks()
+        if link.gone.is_set():
+            # Lost while it was told that the one before is lost.
+            self._standby = None
+            self._spawn(self._reconnect(closed))
+            return
+        # Still the standby, or made so: a session that ends closes it.
+        self._standby = link
+        snapshot = self._connection.snapshot()
+        if self._replay is not None:
+            try:
+                snapshot = told_instead(self._replay, snapshot, self._codec)
+            except Exception as failed:
+                logger.exception("replay= failed; everything is replayed")
+                kind = type(failed).__name__
+                detail = f"replay= failed ({kind}): the new connection is told everything"
+                self._do_report(Report(ReportKind.ERROR, detail))
+        self._apply(self._connection.resume(snapshot, self._loop.time()))
+        if not self._closing:
+            self._attach(link)
+        if not self._closing:
+            self._emit("reconnected", self)
+            self._run_callbacks()
 
     def _begin_rotation(self) -> None:
         self._spawn(self._rotate())
@@ -266,21 +289,19 @@ class Shell:
         )
         self._change_over()
 
+    @_or_end
     def _change_over(self, whatever_runs: bool = False) -> None:
         standby, old = self._standby, self._link
         if standby is None or old is None:
             return
         if not (self._connection.idle or whatever_runs):
             return
-        self._standby = self._link = None
-        snapshot = self._connection.snapshot()
-        lost, self._connection = self._connection, standby.connection
+        self._link = None
         old.close()
-        self._lose(lost, ConnectionClosedOK(1000, "replaced before its time ran out", "client"))
-        if self._closing:
-            standby.close()
-        else:
-            self._resume(standby, snapshot)
+        replaced = ConnectionClosedOK(1000, "replaced before its time ran out", "client")
+        self._hand_over(standby.connection, replaced)
+        if not self._closing:
+            self._resume(standby, replaced)
 
     def _stop_rotation(self) -> None:
         if self._rotation is not None:
@@ -289,7 +310,7 @@ class Shell:
 
     def _lose(self, connection: Connection, closed: ConnectionClosed) -> None:
         before, self._end = self._end, closed
-        self._carry_out(connection.lose(closed, self._time()))
+        self._carry_out(connection.lose(closed, self._loop.time()))
         self._end = before
         self._run_callbacks()
 
@@ -300,11 +321,11 @@ class Shell:
         self._closing = True
         self._ended.set(closed)
         self._end = closed
-        self._link = None
-        standby, self._standby = self._standby, None
-        if standby is not None:
-            standby.close()
-        self._held.clear()
+        lines = (self._link, self._standby)
+        self._link = self._standby = None
+        for line in lines:
+            if line is not None:
+                line.close()
         if self._batch is not None:
             self._batch.drop()
         self._stop_rotation()
@@ -332,7 +353,7 @@ class Shell:
             logger.error("the session failed", exc_info=failed)
             if self._link is None:
                 # Nobody else would ever bring it back: whoever waits is to be told.
-                self._finish(ConnectionClosedError(None, "an internal error", "client"))
+                self._finish(_internal_error())
 
     # --- in and out -------------------------------------------------------------------------------
 
@@ -340,13 +361,13 @@ class Shell:
         # Links that are not, or no longer, of this session are closed, and then deliver nothing.
         if self._closing:
             return
-        effects = link.connection.receive(event, self._time())
+        effects = link.connection.receive(event, self._loop.time())
         if self._listeners and type(event) is not Malformed:
             # Queued first and called once the effects are applied: a listener learns of the
             # event before it learns of what follows from it, and finds the state up to date.
             self._emit("server_event", event)
             self._emit(event.type, event)
-        if len(effects) == 1 and type(output := effects[0]) is Output:
+        if effects and (output := effects[0]).__class__ is Output and effects[-1] is output:
             # A delta, as nearly every event is: it changes no deadline and frees no lane.
             handle: ResponseHandle = output.response.owner
             if handle._subscribers or self._callbacks:
@@ -400,11 +421,10 @@ class Shell:
         self._apply(self._connection.advance(self._loop.time()))
         self._arm()
 
-    def _send(self, event: ClientEvent | UnknownEvent) -> None:
+    def _send_now(self, event: ClientEvent) -> None:
+        """The short way of microphone audio, from which nothing but its frame follows."""
         link = self._link
-        if link is None or link.transport is None:
-            self._held.append(event)
-            return
+        assert link is not None and link.transport is not None, "held where there is none"
         frame = self._codec.encode(event)
         link.transport.send_text(frame)
         if self._listeners:
@@ -428,19 +448,18 @@ class Shell:
             self._send_audio(audio)
 
     def _send_audio(self, audio: bytes) -> None:
-        if self._link is None:
-            if self._held_audio is None or self._held_audio > self._max_pending_bytes:
-                self.counters["audio_bytes_dropped_offline"] += len(audio)
-                return
-            self._held_audio += len(audio)
-        # Nothing but the frame follows from it, so no timer needs to be looked at.
+        # No timer needs to be looked at.
         for start in range(0, len(audio), _APPEND_LIMIT):
-            self._send(self._connection.append_audio(audio[start : start + _APPEND_LIMIT]))
+            piece = audio[start : start + _APPEND_LIMIT]
+            if self._link is not None:
+                self._send_now(self._connection.append_audio(piece))
+            elif dropped := self._connection.hold_audio(piece):
+                self.counters["audio_bytes_dropped_offline"] += dropped
         if self._callbacks:
             self._run_callbacks()
 
     def _cancel(self, handles: Iterable[ResponseHandle]) -> None:
-        self._apply_cancels(self._cancelling(handles, self._time())[1])
+        self._apply_cancels(self._cancelling(handles, self._loop.time())[1])
 
     def _cancelling(
         self, handles: Iterable[ResponseHandle], now: float
@@ -469,9 +488,6 @@ class Shell:
 
     def _do_send(self, effect: Send) -> None:
         event = effect.event
-        if self._link is None or self._link.transport is None:
-            self._held.append(event)
-            return
         frame = self._codec.encode(event)
         self._unwritten.append(frame)
         if self._listeners:
@@ -574,6 +590,10 @@ _CARRY_OUT: dict[type[Any], Callable[[Shell, Any], None]] = {
     Report: Shell._do_report,
     Fatal: Shell._do_fatal,
 }
+
+
+def _internal_error() -> ConnectionClosedError:
+    return ConnectionClosedError(None, "an internal error", "client")
 
 
 def _is_no_send(effect: Effect) -> bool:

@@ -18,6 +18,8 @@ from antiphon.wire.items import ResponseResource
 __all__ = ["METADATA_KEY", "Directory", "check_metadata"]
 
 METADATA_KEY = "antiphon"
+# P-112: sixteen pairs in all, one of which carries the key that correlation needs.
+_USER_METADATA_PAIRS = 15
 
 # P-112: sixteen pairs in all, one of which carries the key that correlation needs.
 _USER_METADATA_PAIRS = 15
@@ -120,8 +122,11 @@ _CLOSED = ResponseState.CLOSED
 
 
 def check_metadata(metadata: Mapping[str, str]) -> None:
-    """Raise `LocalProtocolError` where the server would refuse it."""
-    # P-112. The server would refuse the whole create, a round trip later.
+    """P-112: the server would refuse the whole create, a round trip later.
+
+    Raises:
+        LocalProtocolError: the metadata is over the limits.
+    """
     if len(metadata) > _USER_METADATA_PAIRS:
         raise LocalProtocolError(
             f"metadata has {len(metadata)} pairs; the server takes 16, and antiphon needs one"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from antiphon.exceptions import RealtimeError
+from antiphon.wire.base import UnknownEvent
 from antiphon.wire.client_events import ClientEvent
 from antiphon.wire.items import ErrorInfo, Item
 from antiphon.wire.server_events import ServerEvent
@@ -44,7 +45,7 @@ __all__ = [
 class Send(msgspec.Struct):
     """Put this event on the wire, after everything sent before it."""
 
-    event: ClientEvent
+    event: ClientEvent | UnknownEvent
 
 
 class Output(msgspec.Struct):

@@ -29,6 +29,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         remembered: how many finished responses are remembered to recognise stragglers (I9).
         kept_events: how many events of responses that nobody announced are kept, in all. What
             is over is reported, and missing from its response should that be announced yet.
+        kept_audio: how many seconds of the caller's latest audio go over to the next connection: of
+            a turn that the lost one had not finished, and of what is said meanwhile. Older audio
+            would be stale by then; it is dropped and counted. 0 keeps none.
         busy_retries: how often a create that lost the lane to another response is tried again.
         busy_backoff: the first pause before that where nothing shows when the lane becomes free.
         call: whether this is a sideband on a call, whose sound goes elsewhere (P-370): there is no
@@ -49,6 +52,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     tolerances: frozenset[Tolerance] = DEFAULT_TOLERANCES
     remembered: int = 256
     kept_events: int = 256
+    kept_audio: float = 5.0
     busy_retries: int = 8
     busy_backoff: float = 0.05
     call: bool = False

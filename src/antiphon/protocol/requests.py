@@ -1,10 +1,12 @@
-"""Which answer belongs to which request.
+"""Asking, and which answer belongs to which request.
 
 Every client event that the server answers is a `Request` until its answer, an `error`, its
 deadline or the end of the connection: exactly one of these answers it (I3). Success is recognised
 by kind and, for items, by item id; errors by the `event_id` that the server echoes. Servers do not
 always echo it (P-85), so there is a fallback by error code and param, which answers a request only
 when the evidence leaves no other candidate.
+
+While there is no socket, what is asked waits in `held`, and no deadline runs.
 """
 
 from enum import StrEnum
@@ -12,22 +14,16 @@ from typing import Any
 
 import msgspec
 
-from antiphon.protocol.deadlines import Deadline
+from antiphon.exceptions import LocalProtocolError, RealtimeError, RequestTimeout
+from antiphon.protocol.deadlines import Deadline, Deadlines
+from antiphon.protocol.effects import Answered, Effects, Refused, Send
+from antiphon.protocol.errors import NOTHING_TO_CANCEL, error_code, says_busy
+from antiphon.protocol.held import Held
 from antiphon.protocol.response import Lane, Response, ResponseState
+from antiphon.wire.client_events import ClientEvent
 from antiphon.wire.items import ErrorInfo
 
-__all__ = [
-    "ACTIVE_RESPONSE",
-    "NOTHING_TO_CANCEL",
-    "Request",
-    "RequestKind",
-    "Requests",
-    "error_code",
-    "says_busy",
-]
-
-ACTIVE_RESPONSE = "conversation_already_has_active_response"
-NOTHING_TO_CANCEL = "response_cancel_not_active"
+__all__ = ["Request", "RequestKind", "Requests"]
 
 
 class RequestKind(StrEnum):
@@ -66,29 +62,30 @@ _KIND_BY_PARAM = {
 }
 
 
-def error_code(error: ErrorInfo) -> str | None:
-    """The code to compare. One server family puts it into `type` (P-306)."""
-    return error.code or error.type or None
-
-
-def says_busy(error: ErrorInfo) -> bool:
-    """Whether it refuses a create because the default conversation has a response (P-42)."""
-    if ACTIVE_RESPONSE in (error.code, error.type):
-        return True
-    # P-43: an older form has no code at all, so here alone the sentence has to serve.
-    return not error.code and (error.message or "").startswith(
-        "Conversation already has an active response"
-    )
+# What is asked of the next connection, should this one be lost before it is answered.
+_SENT_AGAIN = frozenset(
+    {
+        RequestKind.SESSION_UPDATE,
+        RequestKind.ITEM_CREATE,
+        RequestKind.ITEM_RETRIEVE,
+        RequestKind.ITEM_DELETE,
+        RequestKind.COMMIT,
+    }
+)
 
 
 class Request(msgspec.Struct, eq=False):
-    """One client event that awaits its answer. `owner` belongs to the shell."""
+    """One client event that awaits its answer. `owner` belongs to the shell.
+
+    `event` is there where it can be sent again, should the connection be lost before the answer.
+    """
 
     event_id: str
     kind: RequestKind
     subject: str | None = None
     response: Response | None = None
     payload: Any = None
+    event: ClientEvent | None = None
     deadline: Deadline | None = None
     owner: Any = None
 
@@ -97,20 +94,98 @@ class Request(msgspec.Struct, eq=False):
 
 
 class Requests:
-    """The requests under way."""
+    """The requests under way.
+
+    Args:
+        prefix: begins every event id made here; unique to this connection.
+        deadlines: the connection's.
+        timeout: how long the server may take to answer, in seconds.
+    """
 
     __slots__ = (
         "_by_event_id",
         "_by_kind",
+        "_deadlines",
+        "_event_number",
+        "_prefix",
+        "_timeout",
+        "held",
+        "lost",
+        "online",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str, deadlines: Deadlines, timeout: float) -> None:
+        self._prefix = prefix
+        self._deadlines = deadlines
+        self._timeout = timeout
+        self._event_number = 0
         # Invariant: the same requests stand in both, in the order in which they were sent.
         self._by_event_id: dict[str, Request] = {}
         self._by_kind: dict[RequestKind, dict[str, Request]] = {kind: {} for kind in RequestKind}
+        self.online = True
+        self.lost = False
+        # What waits for a socket. Invariant: empty while online.
+        self.held = Held()
 
     def __len__(self) -> int:
         return len(self._by_event_id)
+
+    def next_event_id(self) -> str:
+        self._event_number += 1
+        return f"{self._prefix}-{self._event_number}"
+
+    # --- asking ---------------------------------------------------------------------------------
+
+    def ask(self, event: ClientEvent, request: Request, now: float, effects: Effects) -> Request:
+        """Send it, now or once there is a socket.
+
+        Raises:
+            LocalProtocolError: the connection is gone.
+        """
+        self.check_not_lost()
+        if request.kind in _SENT_AGAIN:
+            request.event = event
+        self.add(request)
+        if self.online:
+            self.expect(request, now)
+            effects.append(Send(event))
+        else:
+            self.held.add(event)
+        return request
+
+    def check_not_lost(self) -> None:
+        if self.lost:
+            raise LocalProtocolError("the connection is gone")
+
+    def expect(self, request: Request, now: float) -> None:
+        """It has been sent: its deadline runs from now on."""
+        request.deadline = self._deadlines.add(now + self._timeout, request)
+
+    def answer(self, request: Request | None, result: Any, effects: Effects) -> None:
+        """The server did it; None where nobody here asked for what it did."""
+        if request is not None:
+            self.close(request)
+            effects.append(Answered(request, result))
+
+    def refuse(self, request: Request, error: RealtimeError, effects: Effects) -> None:
+        self.close(request)
+        effects.append(Refused(request, error))
+
+    def close(self, request: Request) -> None:
+        """No answer is awaited any more."""
+        self._deadlines.discard(request.deadline)
+        self.remove(request)
+
+    def expire(self, request: Request, effects: Effects) -> None:
+        """Its deadline has come."""
+        self.remove(request)
+        if request.kind is not RequestKind.RESPONSE_CANCEL:
+            error = RequestTimeout(
+                f"the server did not answer {request.kind} within {self._timeout:g} s"
+            )
+            effects.append(Refused(request, error))
+
+    # --- which one ------------------------------------------------------------------------------
 
     def add(self, request: Request) -> None:
         self._by_event_id[request.event_id] = request

@@ -14,7 +14,7 @@ from antiphon.exceptions import RemoteProtocolError, ResponseRejected
 from antiphon.protocol.admission import Admission
 from antiphon.protocol.calls import calls_at_done, note_call
 from antiphon.protocol.deadlines import Deadline, Deadlines
-from antiphon.protocol.directory import METADATA_KEY, Directory
+from antiphon.protocol.directory import METADATA_KEY, Directory, check_metadata
 from antiphon.protocol.early import EarlyOutput
 from antiphon.protocol.effects import (
     Effects,
@@ -27,11 +27,13 @@ from antiphon.protocol.effects import (
     Send,
     Settled,
 )
+from antiphon.protocol.errors import ACTIVE_RESPONSE, says_busy
 from antiphon.protocol.interruption import Interruption
+from antiphon.protocol.items import Items
 from antiphon.protocol.options import Options
 from antiphon.protocol.playback import Playback
 from antiphon.protocol.playouts import Playouts, tell_watchers
-from antiphon.protocol.requests import ACTIVE_RESPONSE, Request, RequestKind, Requests, says_busy
+from antiphon.protocol.requests import Request, RequestKind, Requests
 from antiphon.protocol.resource import bytes_per_ms, cancelled_by_client, lane_of, outcome_of
 from antiphon.protocol.response import (
     OCCUPIES,
@@ -90,7 +92,7 @@ class Responses:
     """The responses of one connection, from their creation until they are forgotten.
 
     Args:
-        prefix: starts every key and event id made here; unique to this connection.
+        prefix: starts every key made here; unique to this connection.
     """
 
     __slots__ = (
@@ -99,13 +101,11 @@ class Responses:
         "_deadlines",
         "_directory",
         "_early",
-        "_event_number",
         "_finished",
+        "_items",
         "_on_output",
         "_options",
-        "_out_of_band_items",
         "_playback",
-        "_prefix",
         "_requests",
         "_retry",
         "_table",
@@ -122,13 +122,14 @@ class Responses:
         requests: Requests,
         deadlines: Deadlines,
         playback: Playback,
+        items: Items,
         playouts: Playouts,
     ) -> None:
-        self._prefix = prefix
         self._options = options
         self._requests = requests
         self._deadlines = deadlines
         self._playback = playback
+        self._items = items
         self.playouts = playouts
         self._table = table_for(options.tolerances)
         self._on_output = output_column(options.tolerances)
@@ -142,7 +143,6 @@ class Responses:
         }
         self._admission = Admission(options.max_in_flight, options.busy_backoff)
         self._retry: Deadline | None = None
-        self._event_number = 0
         self._directory = Directory(prefix, options, requests)
         self._by_id = self._directory.by_id
         # Invariant: exactly the responses that a reader knows of and that have no outcome.
@@ -151,8 +151,6 @@ class Responses:
         self._finished: dict[int, Response] = {}
         # Announced by nothing but their output so far.
         self._early = EarlyOutput(options.kept_events)
-        # Items of out-of-band responses, which never belong to the conversation (P-31).
-        self._out_of_band_items: dict[str, None] = {}
         self.output_bytes_per_ms = 48
 
     # --- what a caller asks ---------------------------------------------------------------------
@@ -160,10 +158,6 @@ class Responses:
     @property
     def unsettled(self) -> tuple[Response, ...]:
         return tuple(self._unsettled.values())
-
-    def next_event_id(self) -> str:
-        self._event_number += 1
-        return f"{self._prefix}-{self._event_number}"
 
     def create(
         self,
@@ -176,6 +170,7 @@ class Responses:
         on_busy: OnBusy,
         timeout: float | None,
     ) -> Response:
+        check_metadata(params.metadata or {})
         lane = Lane.OUT_OF_BAND if params.conversation == "none" else Lane.DEFAULT
         admission = self._admission
         taken = not admission.is_free(lane) or admission.waiting(lane)
@@ -389,9 +384,6 @@ class Responses:
         )
         self.pump(now, effects)
 
-    def is_out_of_band_item(self, item_id: str) -> bool:
-        return item_id in self._out_of_band_items
-
     # --- time and loss --------------------------------------------------------------------------
 
     def due(self, response: Response, now: float, effects: Effects) -> None:
@@ -500,7 +492,7 @@ class Responses:
         return True
 
     def _send_create(self, response: Response, effects: Effects) -> None:
-        response.create_event_id = self.next_event_id()
+        response.create_event_id = self._requests.next_event_id()
         self._requests.add(
             Request(response.create_event_id, RequestKind.RESPONSE_CREATE, response=response)
         )
@@ -526,7 +518,7 @@ class Responses:
         # without naming it (P-311): no id can ever be known there, and it runs one at a time.
         if response.cancel_event_id is not None:
             return
-        response.cancel_event_id = self.next_event_id()
+        response.cancel_event_id = self._requests.next_event_id()
         self._requests.add(Request(response.cancel_event_id, _RESPONSE_CANCEL, response=response))
         effects.append(
             Send(
@@ -686,9 +678,7 @@ class Responses:
         if response.state is not _S.CLOSED:
             response.item_ids.append(item_id)
         if response.lane is Lane.OUT_OF_BAND:
-            self._out_of_band_items[item_id] = None
-            if len(self._out_of_band_items) > 4 * self._options.remembered:
-                del self._out_of_band_items[next(iter(self._out_of_band_items))]
+            self._items.note_out_of_band(item_id)
 
     # --- errors ---------------------------------------------------------------------------------
 

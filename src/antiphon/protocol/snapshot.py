@@ -12,7 +12,7 @@ import msgspec
 
 from antiphon.wire.items import ContentPart, Item
 
-__all__ = ["Snapshot", "merged", "replayable"]
+__all__ = ["Snapshot", "merged", "replayable", "replayed"]
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -21,8 +21,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     Attributes:
         session: the configuration to send, as for `session.update`.
         items: the items to create, in order.
-        left_out: how many items could not be put into words (untranscribed audio, images dropped
-            by the server, unanswered tool listings).
+        left_out: how many items are not in it: without words (untranscribed audio, images dropped
+            by the server, tool listings), or calls that wait for their output.
     """
 
     session: dict[str, Any]
@@ -42,13 +42,15 @@ def replayable(items: Iterable[Item]) -> tuple[tuple[Item, ...], int]:
     answered = {item.call_id for item in everything if item.type == "function_call_output"}
     kept: list[Item] = []
     for item in everything:
-        copy = _replay(item, paired=called & answered)
+        half = item.call_id not in called & answered and item.type in _PAIRED
+        copy = None if half else replayed(item)
         if copy is not None:
             kept.append(copy)
     return tuple(kept), len(everything) - len(kept)
 
 
-def _replay(item: Item, *, paired: set[Any]) -> Item | None:
+def replayed(item: Item) -> Item | None:
+    """The item as a client may create it; None where it cannot."""
     if item.type == "message":
         text_type = "output_text" if item.role == "assistant" else "input_text"
         parts = (_replay_part(part, text_type) for part in item.content or ())
@@ -56,7 +58,7 @@ def _replay(item: Item, *, paired: set[Any]) -> Item | None:
         if not content:
             return None
         return Item(type="message", id=item.id, role=item.role, content=content)
-    if item.type == "function_call" and item.call_id in paired:
+    if item.type == "function_call":
         return Item(
             type="function_call",
             id=item.id,
@@ -64,11 +66,14 @@ def _replay(item: Item, *, paired: set[Any]) -> Item | None:
             name=item.name,
             arguments=item.arguments,
         )
-    if item.type == "function_call_output" and item.call_id in paired:
+    if item.type == "function_call_output":
         return Item(
             type="function_call_output", id=item.id, call_id=item.call_id, output=item.output
         )
     return None
+
+
+_PAIRED = frozenset({"function_call", "function_call_output"})
 
 
 def _replay_part(part: ContentPart, text_type: str) -> ContentPart | None:

@@ -169,7 +169,7 @@ def test_order_agrees_with_a_plain_list(changes: list[tuple[bool, str, str | Non
     made, plain = Conversation(), list[str]()
     for adds, name, previous in changes:
         if not adds:
-            assert made.delete(name) is (name in plain)
+            assert made.drop(name) is (name in plain)
             plain = [one for one in plain if one != name]
             continue
         made.add(message(name), previous)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from antiphon.protocol.deadlines import Deadlines
 from antiphon.protocol.directory import Directory
 from antiphon.protocol.options import Options
 from antiphon.protocol.requests import Request, RequestKind, Requests
@@ -19,7 +20,7 @@ class Book:
     """A directory, with responses of ours in it."""
 
     def __init__(self, **options: Any) -> None:
-        self.requests = Requests()
+        self.requests = Requests("t", Deadlines(), 10.0)
         self.directory = Directory("t", Options(**options), self.requests)
 
     def asked(self, state: ResponseState = _S.REQUESTED, *, lane: Lane = Lane.DEFAULT) -> Response:

@@ -2,7 +2,9 @@
 
 import pytest
 
-from antiphon.protocol.requests import Request, RequestKind, Requests, error_code, says_busy
+from antiphon.protocol.deadlines import Deadlines
+from antiphon.protocol.errors import error_code, says_busy
+from antiphon.protocol.requests import Request, RequestKind, Requests
 from antiphon.protocol.response import Lane, Response, ResponseState
 from antiphon.wire.items import ErrorInfo
 from tests.helpers.builders import ACTIVE, NOT_ACTIVE
@@ -23,7 +25,7 @@ def cancel(event_id: str, state: ResponseState = ResponseState.CANCELLING) -> Re
 
 
 def requests(*pending: Request) -> Requests:
-    made = Requests()
+    made = Requests("t", Deadlines(), 10.0)
     for request in pending:
         made.add(request)
     return made

@@ -378,8 +378,8 @@ def test_items_out_of_band_are_remembered_within_bounds() -> None:
     play = check(connection(remembered=1), [*live("x", **OOB)])
     for number in range(20):
         play.play(S("response.output_item.added", "x", item=message(f"item_{number}")))
-    assert len(play.connection._responses._out_of_band_items) == 4
-    assert play.connection._responses.is_out_of_band_item("item_19")
+    assert len(play.connection._items._out_of_band) == 4
+    assert "item_19" in play.connection._items._out_of_band
 
 
 def test_items_that_came_early_stay_out_of_the_conversation_though_they_are_dropped() -> None:
@@ -532,8 +532,8 @@ def test_without_a_server_creates_wait_whatever_the_lane() -> None:
     play = Playbook(Connection("t", online=False))
     play.check([Ask("create", "x", **OOB), Ask("create", "a", on_busy="send")])
     assert [one.state for one in play.connection.unsettled] == ["queued", "queued"]
-    for up_to, sent in ((play["x"], 1), (None, 1), (None, 0)):
-        assert len(play.connection.go_online(play.now, up_to=up_to)) == sent
+    for sent in (2, 0):
+        assert len(play.connection.go_online(play.now)) == sent
 
 
 # --- the rest of the table ------------------------------------------------------------------------

@@ -1,0 +1,101 @@
+"""The session's configuration: what is in force, and what a next connection has to be told."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from antiphon.protocol.effects import Effects
+from antiphon.protocol.input_audio import BYTES_PER_MS, InputAudio
+from antiphon.protocol.requests import Request, RequestKind, Requests
+from antiphon.protocol.responses import Responses
+from antiphon.protocol.snapshot import merged
+from antiphon.wire.client_events import SessionUpdate
+from antiphon.wire.server_events import SessionCreated, SessionUpdated
+
+__all__ = ["Configuration"]
+
+
+class Configuration:
+    """What the server said of the session, and what of it was our wish.
+
+    Attributes:
+        in_force: as the server last told it, with what it is being told anew after a reconnect.
+        accepted: what was asked for and is not known to be refused.
+    """
+
+    __slots__ = (
+        "_input_audio",
+        "_requests",
+        "_responses",
+        "_told",
+        "accepted",
+        "in_force",
+    )
+
+    def __init__(self, requests: Requests, input_audio: InputAudio, responses: Responses) -> None:
+        self._requests = requests
+        self._input_audio = input_audio
+        self._responses = responses
+        self._told: dict[str, Any] = {}
+        self.accepted: dict[str, Any] = {}
+        self.in_force: dict[str, Any] = {}
+
+    def update(self, config: Mapping[str, Any], now: float, effects: Effects) -> Request:
+        """P-251: the server takes all of it or nothing."""
+        whole = {"type": "realtime", **config}
+        event_id = self._requests.next_event_id()
+        request = Request(event_id, RequestKind.SESSION_UPDATE, payload=whole)
+        event = SessionUpdate(event_id=event_id, session=whole)
+        return self._requests.ask(event, request, now, effects)
+
+    def follow(self, lost: "Configuration") -> None:
+        """What was in force stays so until the server is told otherwise."""
+        self.accepted = lost.accepted
+        self._show(lost.in_force)
+
+    def replay(self, config: Mapping[str, Any], now: float, effects: Effects) -> None:
+        """Tell it to a new server-side session."""
+        # Already so in the snapshot of this connection, should it be lost before the answer.
+        self.accepted = dict(config)
+        self._show(merged(self._told, self.accepted))
+        if config:
+            request = self.update(config, now, effects)
+            request.event = None  # it is accepted already, and not asked for a second time
+
+    def created(self, event: SessionCreated, now: float, effects: Effects) -> None:
+        self._told = event.session
+        # The server does not know yet what an earlier one knew, and will be told next.
+        self._show(merged(event.session, self.accepted))
+
+    def updated(self, event: SessionUpdated, now: float, effects: Effects) -> None:
+        self._told = event.session
+        self._show(event.session)
+        request = self._requests.answered(RequestKind.SESSION_UPDATE)
+        if request is not None:
+            self.accepted = merged(self.accepted, request.payload)
+            self._requests.answer(request, event.session, effects)
+
+    def refused(self) -> None:
+        """An update was refused: what the server last told holds."""
+        self._show(self._told)
+
+    def _show(self, session: dict[str, Any]) -> None:
+        self.in_force = session
+        self._input_audio.bytes_per_ms = _bytes_per_ms(session, "input")
+        self._input_audio.by_hand = not _detects_turns(session)
+        self._responses.output_bytes_per_ms = _bytes_per_ms(session, "output")
+
+
+def _detects_turns(session: Mapping[str, Any]) -> bool:
+    """Whether the server finds the user's turns; null means that the client commits them."""
+    audio = session.get("audio")
+    part = audio.get("input") if isinstance(audio, Mapping) else None
+    return isinstance(part, Mapping) and part.get("turn_detection") is not None
+
+
+def _bytes_per_ms(session: Mapping[str, Any], side: str) -> int:
+    """Bytes of one ms of audio in the session's format for this side (P-240)."""
+    audio = session.get("audio")
+    part = audio.get(side) if isinstance(audio, Mapping) else None
+    format_ = part.get("format") if isinstance(part, Mapping) else None
+    name = format_.get("type") if isinstance(format_, Mapping) else None
+    return BYTES_PER_MS.get(str(name), BYTES_PER_MS["audio/pcm"])
