@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from antiphon.emulator.knobs.behaviour import Behaviour
+from antiphon.emulator.knobs.calls import CallKnobs
 from antiphon.emulator.knobs.profiles import PROFILES
 from antiphon.protocol.playout import PLAYOUT, PlayoutState
 from antiphon.protocol.response import TOLERANCES, TRANSITIONS, ResponseState
@@ -36,9 +37,13 @@ def values(spec: "dataclasses.Field[object]") -> str:
     return "**none**, a number" if default is None else f"**{default}**"
 
 
-def knobs() -> str:
+def knobs(*, of_calls: bool = False) -> str:
+    """One line for every knob: those of calls, or all others."""
+    calls = {spec.name for spec in dataclasses.fields(CallKnobs)}
     rows = ["| knob | values | what it is | facts it varies |", "| --- | --- | --- | --- |"]
     for spec in dataclasses.fields(Behaviour):
+        if (spec.name in calls) is not of_calls:
+            continue
         says, facts = spec.metadata["says"], spec.metadata["facts"]
         rows.append(f"| K-{spec.name} | {values(spec)} | {says} | {facts} |")
     return "\n".join(rows)
@@ -98,6 +103,7 @@ def diagram(table: Rows[State, Input, Done], first: State, *last: State) -> str:
 # Document and name of each drawn part -> what draws it.
 DRAWN: dict[tuple[str, str], Callable[[], str]] = {
     ("protocol.md", "knobs"): knobs,
+    ("protocol.md", "call-knobs"): lambda: knobs(of_calls=True),
     ("emulator.md", "profiles"): profiles,
     ("state-machine.md", "diagram"): lambda: diagram(
         TRANSITIONS, ResponseState.IDLE, ResponseState.CLOSED

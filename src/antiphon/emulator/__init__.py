@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from antiphon.emulator.knobs.behaviour import Behaviour
     from antiphon.emulator.knobs.pace import Pace
     from antiphon.emulator.knobs.profiles import PROFILES, profile
+    from antiphon.emulator.running.emulated_call import EmulatedCall
     from antiphon.emulator.running.memory import MemoryConnector, MemoryTransport
     from antiphon.emulator.running.server import EmulatorServer
     from antiphon.emulator.running.threaded import ThreadedServer
@@ -63,6 +64,7 @@ __all__ = [
     "ChatBrain",
     "CloseConnection",
     "Drop",
+    "EmulatedCall",
     "EmulatorServer",
     "Engine",
     "Faults",
@@ -103,6 +105,7 @@ _HOMES = {
     "engine.effects": "Abort Ask CloseConnection Drop Proceed SendFrame SendHalfFrame ServerEffect",
     "engine.engine": "Engine",
     "engine.faults": "Chance Faults after on",
+    "running.emulated_call": "EmulatedCall",
     "running.memory": "MemoryConnector MemoryTransport",
     "knobs.pace": "Pace",
     "knobs.profiles": "PROFILES profile",

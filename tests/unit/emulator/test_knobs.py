@@ -13,12 +13,12 @@ import pytest
 
 from antiphon.emulator import Behaviour
 from antiphon.emulator.knobs.behaviour import knobs
-from tests.unit.emulator.knob_cases import cancelling, elsewhere, lanes, others
+from tests.unit.emulator.knob_cases import calls, cancelling, elsewhere, exchange, lanes, others
 from tests.unit.emulator.knob_cases.registry import CASES, Case
 
 __all__: list[str] = []
 
-MODULES = (cancelling, elsewhere, lanes, others)
+MODULES = (calls, cancelling, elsewhere, exchange, lanes, others)
 
 
 def wanted_values() -> set[tuple[str, Any]]:
@@ -76,6 +76,11 @@ def test_an_unknown_knob_is_refused() -> None:
         "created_latency_ms",
         "slot_free_at",
         "max_parallel_oob",
+        "sideband_ready_ms",
+        "max_sidebands",
+        "output_started_latency_ms",
+        "output_stopped_latency_ms",
+        "refer_latency_ms",
     ],
 )
 def test_negative_durations_are_refused(name: str) -> None:

@@ -9,6 +9,8 @@ __all__ = [
     "Ask",
     "CloseConnection",
     "Drop",
+    "Hush",
+    "Play",
     "Proceed",
     "SendFrame",
     "SendHalfFrame",
@@ -69,4 +71,21 @@ class Drop:
     work_id: int
 
 
-ServerEffect = SendFrame | SendHalfFrame | CloseConnection | Abort | Ask | Proceed | Drop
+@dataclass(frozen=True, slots=True)
+class Play:
+    """On a call with real media: this audio follows what was given to be played before.
+
+    PCM16, little-endian, 24 kHz, mono.
+    """
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Hush:
+    """On a call: whatever was given to be played and was not played is to be forgotten."""
+
+
+ServerEffect = (
+    SendFrame | SendHalfFrame | CloseConnection | Abort | Ask | Proceed | Drop | Play | Hush
+)

@@ -13,7 +13,7 @@ The shell tells the engine what happens and when, and gets back what to do:
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -28,7 +28,7 @@ from antiphon.emulator.engine.hearing import Hearing
 from antiphon.emulator.engine.input_audio import InputAudio
 from antiphon.emulator.engine.items import Items
 from antiphon.emulator.engine.lanes import Lanes, Request
-from antiphon.emulator.engine.outlet import FrameOutlet
+from antiphon.emulator.engine.outlet import FrameOutlet, WayOut
 from antiphon.emulator.engine.received import Received
 from antiphon.emulator.engine.response import Response
 from antiphon.emulator.engine.responses import Responses
@@ -95,9 +95,7 @@ class Engine:
         self.closed = False
         self._translator = translator(self.behaviour.dialect)
         self._basis = Basis(self.behaviour, seed, epoch)
-        self._outlet = FrameOutlet(
-            self._basis, self._translator, faults, behind_proxy=self.behaviour.behind_proxy
-        )
+        self._outlet = self._way_out(faults)
         core = Core(self._basis, self._outlet, self.behaviour, self.script, model, faculties)
         self._core = core
         # What came while nothing is read (knob `reads_while_responding`).
@@ -114,7 +112,7 @@ class Engine:
         )
         self._canceller = Canceller(core, self._responses)
         self._input = InputAudio(core, self._responses, hearing)
-        self._handlers: Mapping[str, Callable[[Json], None]] = {
+        self._handlers: dict[str, Callable[[Json], None]] = {
             "session.update": self._session_update,
             "input_audio_buffer.append": lambda event: self._input.append(event["audio"]),
             "input_audio_buffer.commit": lambda event: self._input.commit(),
@@ -140,8 +138,7 @@ class Engine:
             opening: what the handshake found; a refusal in it ends the session at once.
         """
         core = self._core
-        self._basis.now = self._basis.started = now
-        self._outlet.start()
+        self._begin(now)
         if opening is not None and opening.refusal is not None:
             core.refuse(opening.refusal, None)
             self._close(opening.close_code, opening.close_reason)
@@ -152,9 +149,7 @@ class Engine:
         if self.behaviour.conversation_created is ConversationCreated.AFTER_SESSION_CREATED:
             conversation = {"id": core.conversation.id, "object": "realtime.conversation"}
             core.emit("conversation.created", conversation=conversation)
-        core.later(self.behaviour.session_max_s, self._expire)
-        if self.behaviour.ping_interval_s:
-            core.later(self.behaviour.ping_interval_s, self._ping)
+        self._make_appointments()
         return self._settle(now)
 
     def receive(
@@ -225,6 +220,21 @@ class Engine:
     def item_ids(self) -> list[str]:
         """The default conversation, in order."""
         return [item.id for item in self._core.conversation]
+
+    # Beginning
+
+    def _way_out(self, faults: Faults | None) -> WayOut:
+        proxied = self.behaviour.behind_proxy
+        return FrameOutlet(self._basis, self._translator, faults, behind_proxy=proxied)
+
+    def _begin(self, now: float) -> None:
+        self._basis.now = self._basis.started = now
+        self._outlet.start()
+
+    def _make_appointments(self) -> None:
+        self._core.later(self.behaviour.session_max_s, self._expire)
+        if self.behaviour.ping_interval_s:
+            self._core.later(self.behaviour.ping_interval_s, self._ping)
 
     # Frames
 

@@ -7,6 +7,7 @@ from hmac import compare_digest
 from urllib.parse import parse_qs, urlsplit
 
 from antiphon.emulator.knobs.behaviour import Behaviour
+from antiphon.emulator.knobs.call_choices import SidebandModelToo
 from antiphon.emulator.knobs.choices import AuthFailure, Dialect, MissingModel
 from antiphon.emulator.shapes.errors import Refusal
 from antiphon.emulator.state.models import check_realtime_model
@@ -37,6 +38,7 @@ class Opening:
         subprotocol: what to answer in `Sec-WebSocket-Protocol`, or "".
         refusal: if set, the only event sent is this error, and the connection is closed.
         close_code: with which code.
+        call_id: the call to join, or "" for a session of its own (P-370).
     """
 
     model: str = ""
@@ -44,6 +46,7 @@ class Opening:
     transcribes: bool = False
     refusal: Refusal | None = None
     close_code: int = 4000
+    call_id: str = ""
 
     @property
     def close_reason(self) -> str:
@@ -81,7 +84,11 @@ def judge(
     query = parse_qs(parts.query)
     model = (query.get("model") or query.get("deployment") or [""])[0]
     transcribes = query.get("intent") == ["transcription"]
-    return Opening(model, subprotocol, transcribes, refusal)
+    call_id = query.get("call_id", [""])[0]
+    if call_id and model and behaviour.sideband_model_too is SidebandModelToo.HTTP_400:
+        both = "Give either a model or a call_id, not both."  # P-371
+        return HttpRefusal(400, "invalid_request", both)
+    return Opening(model, subprotocol, transcribes, refusal, call_id=call_id)
 
 
 def _refused(behaviour: Behaviour, headers: Mapping[str, str], query: str) -> Refusal | None:
@@ -102,7 +109,7 @@ def _refused(behaviour: Behaviour, headers: Mapping[str, str], query: str) -> Re
         refused = _unfit_model(intent, fields.get("model", [""])[0])
         if refused is not None:
             return refused
-    has_model = "model" in fields or "deployment" in fields
+    has_model = "model" in fields or "deployment" in fields or "call_id" in fields
     if behaviour.missing_model is MissingModel.CLOSE_4000 and not (has_model or intent):
         return Refusal("missing_model", "You must provide a model parameter.")  # P-265
     return None

@@ -44,13 +44,17 @@ class InputAudio:
         # Whether the package that hears speech is missing.
         self._deaf = False
         self._turn_item_id: str | None = None
+        self._talking = False
         self._idle: Entry | None = None
 
     # Client events
 
     def append(self, text: str) -> None:
         """`input_audio_buffer.append`: answered by nothing when it succeeds (P-101)."""
-        data = decode_audio(text, self._core.session.input_format)
+        self.hear(decode_audio(text, self._core.session.input_format))
+
+    def hear(self, data: bytes) -> None:
+        """Audio in the session's input format, whole samples."""
         if len(self._data) + len(data) > MAX_BUFFER_BYTES:
             raise errors.append_too_large(MAX_BUFFER_BYTES)
         detector = self._current_detector()
@@ -105,6 +109,31 @@ class InputAudio:
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
+
+    # Turns of a call whose sound is not heard here
+
+    def speech_begins(self, at_ms: int) -> None:
+        """Speech began at this place of the call's audio, padding included."""
+        busy = self._responses.lanes.default_in_progress() is not None
+        if self._core.session.turn_detection is None:
+            return
+        if busy and not self._core.behaviour.vad_while_responding:  # P-299
+            return
+        self._talking = True
+        self._data.clear()
+        self._start = at_ms * self._core.session.input_format.bytes_per_ms
+        self._speech_started(Edge(EdgeKind.STARTED, at_ms, self._start))
+
+    def speech_ends(self, at_ms: int, length_ms: int) -> None:
+        """Speech of this length is over, the silence that told so included.
+
+        Without turn detection it is only held, for a commit.
+        """
+        self._data += bytes(length_ms * self._core.session.input_format.bytes_per_ms)
+        if self._talking:
+            self._talking = False
+            end = self._start + len(self._data)
+            self._speech_stopped(Edge(EdgeKind.STOPPED, at_ms, end))
 
     # Turns
 
@@ -190,12 +219,13 @@ class InputAudio:
         )
         core.conversation.append(item)
         announce_item(core, item)
-        self._transcriber.committed(item, will_respond=self._detector is not None)
+        has_turns = self._core.session.turn_detection is not None
+        self._transcriber.committed(item, will_respond=has_turns)
 
     def _idle_timeout(self) -> None:
         """P-194: an empty turn of its own, so that the model can ask whether anybody is there."""
         self._idle = None
-        if self._detector is not None and self._detector.speaking:
+        if self._talking or (self._detector is not None and self._detector.speaking):
             return
         position = (self._start + len(self._data)) // self._core.session.input_format.bytes_per_ms
         item_id = self._core.ids.new("item")

@@ -5,11 +5,12 @@ The channel is ordered (P-131): while one frame is delayed, those behind it wait
 
 from collections import deque
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from antiphon.emulator.engine.basis import Basis
+from antiphon.emulator.engine.core import Outlet
 from antiphon.emulator.engine.effects import (
     Abort,
     Ask,
@@ -23,10 +24,30 @@ from antiphon.emulator.engine.effects import (
 from antiphon.emulator.engine.faults import Act, Chance, Faults, Rule, half_of, response_id_of
 from antiphon.emulator.shapes.dialect import Translator
 
-__all__ = ["FrameOutlet"]
+__all__ = ["FrameOutlet", "WayOut"]
 
 Json = dict[str, Any]
 _MALFORMED = b'{"type":"response.output_audio.delta","delta":'
+
+
+class WayOut(Outlet, Protocol):
+    """What an engine needs of its way out."""
+
+    @property
+    def cut(self) -> bool:
+        """Whether a fault has ended the connection."""
+
+    def start(self) -> None:
+        """The connection is open."""
+
+    def close(self, code: int | None, reason: str) -> None:
+        """Close it after what was sent."""
+
+    def take(self) -> list[ServerEffect]:
+        """The effects since the last call."""
+
+    def keep_appointments(self) -> None:
+        """All other deadlines are void: make those of the frames that wait anew."""
 
 
 class FrameOutlet:
@@ -91,6 +112,12 @@ class FrameOutlet:
     def cut_off(self) -> None:
         """Cut the connection after what was sent."""
         self._end(Abort())
+
+    def abort(self) -> None:
+        """Cut the connection now: what was on its way is lost."""
+        self._queue.clear()
+        self._open_at = 0.0
+        self._push(Abort())
 
     def take(self) -> list[ServerEffect]:
         """The effects since the last call."""

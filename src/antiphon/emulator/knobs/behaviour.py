@@ -3,7 +3,7 @@
 What docs/protocol.md knows for certain is code; what it grades as unknown, or saw
 differ between servers, is a field of `Behaviour`. The default of a field is the
 documented behaviour or, where nothing is documented, the best guess of
-docs/protocol.md ("Knobs"). Named sets of knobs are in profiles.py.
+docs/protocol.md ("Knobs"). Those of calls are in calls.py; named sets of knobs are in profiles.py.
 """
 
 import dataclasses
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from antiphon.emulator.knobs.calls import CallKnobs
 from antiphon.emulator.knobs.choices import (
     ActiveErrorForm,
     AuthFailure,
@@ -54,13 +55,26 @@ from antiphon.emulator.knobs.pace import Pace
 
 __all__ = ["Behaviour", "knobs"]
 
+_NOT_NEGATIVE = (
+    "cancel_latency_ms",
+    "straggler_deltas",
+    "created_latency_ms",
+    "slot_free_at",
+    "max_parallel_oob",
+    "sideband_ready_ms",
+    "max_sidebands",
+    "output_started_latency_ms",
+    "output_stopped_latency_ms",
+    "refer_latency_ms",
+)
+
 
 def _knob(default: Any, says: str, facts: str) -> Any:
     return field(default=default, metadata={"says": says, "facts": facts})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Behaviour:
+class Behaviour(CallKnobs):
     """How the emulated server behaves: one value per knob.
 
     Frozen; make a variant with `behaviour.but(cancel_latency_ms=0)`. Durations are in
@@ -322,11 +336,9 @@ class Behaviour:
     )
 
     def __post_init__(self) -> None:
-        for name in ("cancel_latency_ms", "straggler_deltas", "created_latency_ms", "slot_free_at"):
-            if getattr(self, name) < 0:
+        for name in _NOT_NEGATIVE:
+            if (getattr(self, name) or 0) < 0:
                 raise ValueError(f"{name} must not be negative")
-        if self.max_parallel_oob is not None and self.max_parallel_oob < 0:
-            raise ValueError("max_parallel_oob must not be negative")
         # Values from a file or a command line come as strings; enum fields take them by value.
         for spec in dataclasses.fields(self):
             kind = spec.type

@@ -23,12 +23,17 @@ from antiphon.emulator.engine.effects import (
     SendHalfFrame,
     ServerEffect,
 )
-from antiphon.emulator.engine.engine import Engine
+from antiphon.emulator.engine.engine import DEFAULT_EPOCH, Engine
 from antiphon.emulator.engine.faults import Faults
-from antiphon.emulator.engine.handshake import HttpRefusal, judge
+from antiphon.emulator.engine.handshake import HttpRefusal, Opening, judge
+from antiphon.emulator.engine.lines import LineKind
 from antiphon.emulator.faculties.work import Result
 from antiphon.emulator.knobs.behaviour import Behaviour
+from antiphon.emulator.running.emulated_call import CallLine, EmulatedCall, Served
+from antiphon.emulator.running.exchange import Exchange, Settings
 from antiphon.emulator.running.performer import Brain, Errands, Performer, SpokenLanguage
+from antiphon.emulator.running.rest import Rest
+from antiphon.emulator.running.secrets import Keyring
 from antiphon.emulator.scripts.script import Script
 from antiphon.exceptions import ConnectError
 
@@ -92,14 +97,21 @@ class MemoryTransport:
     """The client's end of a connection in memory. Made by `MemoryConnector` only.
 
     Attributes:
-        engine: the server's side of this connection.
+        engine: the server's side of this connection; on a call, the call's.
     """
 
     def __init__(
-        self, engine: Engine, handler: FrameHandler, latency_s: float, performer: Performer
+        self,
+        served: Engine | CallLine,
+        handler: FrameHandler,
+        latency_s: float,
+        performer: Performer,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self.engine = engine
+        self.engine = served if isinstance(served, Engine) else served.engine
+        self._served: Served = served
+        if isinstance(served, CallLine):
+            served.deliver_to(self.apply)
         self._errands = Errands(performer, self._answered)
         self._handler: FrameHandler | None = handler
         self._up = _Pipe(self._loop, latency_s)
@@ -161,17 +173,17 @@ class MemoryTransport:
         self._keep_timer()
 
     def _received(self, data: bytes, is_text: bool) -> None:
-        self.apply(self.engine.receive(data, self._loop.time(), is_text=is_text))
+        self.apply(self._served.receive(data, self._loop.time(), is_text=is_text))
 
     def _advance(self) -> None:
         self._timer = None
-        self.apply(self.engine.advance(self._loop.time()))
+        self.apply(self._served.advance(self._loop.time()))
 
     def _keep_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        deadline = self.engine.next_deadline()
+        deadline = self._served.next_deadline()
         if deadline is not None:
             self._timer = self._loop.call_at(deadline, self._advance)
 
@@ -185,10 +197,10 @@ class MemoryTransport:
         self._down.put(lambda: self._lost(code, reason))
 
     def _answered(self, work_id: int, result: Result) -> None:
-        self.apply(self.engine.answered(work_id, result, self._loop.time()))
+        self.apply(self._served.answered(work_id, result, self._loop.time()))
 
     def _stop_engine(self) -> None:
-        self.engine.lost(self._loop.time())
+        self._served.lost(self._loop.time())
         self._errands.close()
         if self._timer is not None:
             self._timer.cancel()
@@ -217,8 +229,11 @@ class MemoryConnector:
         voice, brain: as for `EmulatorServer`; the voice works within the event loop.
 
     Attributes:
-        sessions: the engine of each connection, oldest first.
+        sessions: the engine of each connection, oldest first; sidebands have their call's.
         transports: the client's ends, in the same order.
+        calls: browser and telephone calls, which `?call_id=` joins: `calls.place()` is answered
+            at once, `calls.ring()` waits for its `accept`.
+        rest: the HTTP side, for whoever wants to send it requests.
     """
 
     # Read by `antiphon.connect`: no key is asked for where none is needed.
@@ -246,6 +261,23 @@ class MemoryConnector:
         self._api_key = api_key
         # Virtual time does not wait for threads.
         self._performer = Performer(voice, brain, inline=True)
+        self.calls = Exchange(
+            Settings(
+                behaviour=lambda: self.behaviour,
+                script=lambda: self.script,
+                faults=lambda: self._faults,
+                seed=seed,
+                epoch=lambda: DEFAULT_EPOCH + asyncio.get_running_loop().time(),
+                performer=self._performer,
+            )
+        )
+        self.rest = Rest(
+            self.calls,
+            Keyring(seed),
+            behaviour=lambda: self.behaviour,
+            api_key=lambda: self._api_key,
+            wall=lambda: DEFAULT_EPOCH + asyncio.get_running_loop().time(),
+        )
 
     async def __call__(
         self, url: str, headers: Mapping[str, str], handler: FrameHandler
@@ -260,6 +292,13 @@ class MemoryConnector:
         opening = judge(self.behaviour, target, headers, self._api_key)
         if isinstance(opening, HttpRefusal):
             raise ConnectError(opening.message, status=opening.status, code=opening.code)
+        if opening.call_id and opening.refusal is None:
+            line = self.calls.sideband(opening.call_id)
+            if isinstance(line, HttpRefusal):
+                raise ConnectError(
+                    line.message or "HTTP 404", status=line.status, code=line.code or None
+                )
+            return self._open(line, handler, opening)
         engine = Engine(
             self.behaviour,
             self.script,
@@ -268,8 +307,18 @@ class MemoryConnector:
             model=opening.model,
             faculties=self._performer.faculties,
         )
-        self.sessions.append(engine)
-        transport = MemoryTransport(engine, handler, self._latency_s, self._performer)
+        return self._open(engine, handler, opening)
+
+    async def data_channel(self, call: EmulatedCall, handler: FrameHandler) -> MemoryTransport:
+        """The data channel of a browser call: what the browser itself sends and sees."""
+        return self._open(CallLine(call, LineKind.DATA_CHANNEL), handler, Opening())
+
+    def _open(
+        self, served: Engine | CallLine, handler: FrameHandler, opening: Opening
+    ) -> MemoryTransport:
+        transport = MemoryTransport(served, handler, self._latency_s, self._performer)
+        if isinstance(served, Engine) or served.engine not in self.sessions:
+            self.sessions.append(transport.engine)
         self.transports.append(transport)
-        transport.apply(engine.connect(asyncio.get_running_loop().time(), opening))
+        transport.apply(served.connect(asyncio.get_running_loop().time(), opening))
         return transport

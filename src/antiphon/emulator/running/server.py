@@ -44,6 +44,8 @@ from antiphon.emulator.engine.handshake import HttpRefusal, Opening, judge
 from antiphon.emulator.engine.received import KEEP_BYTES
 from antiphon.emulator.faculties.work import Result
 from antiphon.emulator.knobs.behaviour import Behaviour
+from antiphon.emulator.running.emulated_call import CallLine, Served
+from antiphon.emulator.running.exchange import Exchange, Settings
 from antiphon.emulator.running.performer import Brain, Errands, Performer, SpokenLanguage
 from antiphon.emulator.scripts.script import Script
 
@@ -86,6 +88,7 @@ class EmulatorServer:
             opened afterwards.
         sessions: the engine of each connection that was opened, oldest first; at most
             `keep_sessions` are kept.
+        calls: browser and telephone calls, which `?call_id=` joins.
     """
 
     def __init__(
@@ -123,6 +126,17 @@ class EmulatorServer:
         self._keep_sessions = keep_sessions
         self._opened = 0
         self._performer = Performer(voice, brain)
+        self.calls = Exchange(
+            Settings(
+                behaviour=lambda: self.behaviour,
+                script=lambda: self.script,
+                faults=lambda: self.faults,
+                seed=seed,
+                epoch=time.time,
+                performer=self._performer,
+                keep_received=keep_received,
+            )
+        )
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
 
@@ -154,6 +168,7 @@ class EmulatorServer:
         if server is None:
             return
         server.close()
+        self.calls.close()
         for connection in list(self._connections):
             connection.close(1001, "server shutdown")
         await self._all_gone()
@@ -226,6 +241,7 @@ class EmulatorServer:
         """Cut all connections and forget all sessions, as between two tests."""
         for connection in list(self._connections):
             connection.cut()
+        self.calls.forget()
         self.sessions.clear()
 
     # Connections
@@ -237,24 +253,35 @@ class EmulatorServer:
         opening = judge(self.behaviour, target, request.headers, self.api_key)
         if isinstance(opening, HttpRefusal):
             return _refuse(opening)
-        engine = Engine(
+        served: Engine | CallLine | HttpRefusal
+        if opening.call_id and opening.refusal is None:
+            served = self.calls.sideband(opening.call_id)
+            if isinstance(served, HttpRefusal):
+                return _refuse(served)
+        else:
+            served = self._engine(opening)
+        # permessage-deflate is declined by not naming it: RFC 6455 section 9.1.
+        headers = {"Sec-WebSocket-Protocol": opening.subprotocol} if opening.subprotocol else None
+        response = WSUpgradeResponse.create_101_response(headers)
+        return WSUpgradeResponseWithListener(response, _Connection(self, served, opening))
+
+    def _engine(self, opening: Opening) -> Engine:
+        self._opened += 1
+        return Engine(
             self.behaviour,
             self.script,
-            seed=f"{self._seed}:{self._opened}",
+            seed=f"{self._seed}:{self._opened - 1}",
             faults=self.faults,
             epoch=time.time(),
             model=opening.model,
             keep_received=self._keep_received,
             faculties=self._performer.faculties,
         )
-        self._opened += 1
-        # permessage-deflate is declined by not naming it: RFC 6455 section 9.1.
-        headers = {"Sec-WebSocket-Protocol": opening.subprotocol} if opening.subprotocol else None
-        response = WSUpgradeResponse.create_101_response(headers)
-        return WSUpgradeResponseWithListener(response, _Connection(self, engine, opening))
 
     def _add(self, connection: "_Connection") -> None:
         self._connections.add(connection)
+        if connection.is_of_a_call and connection.engine in self.sessions:
+            return
         self.sessions.append(connection.engine)
         if len(self.sessions) > self._keep_sessions:
             del self.sessions[0]
@@ -275,8 +302,12 @@ class EmulatorServer:
 class _Connection(WSListener):
     """One client: its socket, its engine and its timer."""
 
-    def __init__(self, server: EmulatorServer, engine: Engine, opening: Opening) -> None:
-        self.engine = engine
+    def __init__(self, server: EmulatorServer, served: Engine | CallLine, opening: Opening) -> None:
+        self.engine = served if isinstance(served, Engine) else served.engine
+        self._served: Served = served
+        self.is_of_a_call = isinstance(served, CallLine)
+        if isinstance(served, CallLine):
+            served.deliver_to(self._apply)
         self.gone = asyncio.Event()
         self._server = server
         self._opening = opening
@@ -294,7 +325,7 @@ class _Connection(WSListener):
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
         self._server._add(self)
-        self._apply(self.engine.connect(self._loop.time(), self._opening))
+        self._apply(self._served.connect(self._loop.time(), self._opening))
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
@@ -315,7 +346,7 @@ class _Connection(WSListener):
             transport.disconnect()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self.engine.lost(self._loop.time())
+        self._served.lost(self._loop.time())
         self._errands.close()
         for handle in (self._timer, self._grace):
             if handle is not None:
@@ -340,7 +371,7 @@ class _Connection(WSListener):
             self._receive(message, self._parts_are_text)
 
     def _receive(self, message: bytes, is_text: bool) -> None:
-        self._apply(self.engine.receive(message, self._loop.time(), is_text=is_text))
+        self._apply(self._served.receive(message, self._loop.time(), is_text=is_text))
 
     # From the engine
 
@@ -360,7 +391,7 @@ class _Connection(WSListener):
         self._keep_timer()
 
     def _keep_timer(self) -> None:
-        deadline = self.engine.next_deadline()
+        deadline = self._served.next_deadline()
         if self._timer is not None:
             if deadline is not None and self._timer.when() == deadline:
                 return
@@ -370,11 +401,11 @@ class _Connection(WSListener):
             self._timer = self._loop.call_at(deadline, self._advance)
 
     def _answered(self, work_id: int, result: Result) -> None:
-        self._apply(self.engine.answered(work_id, result, self._loop.time()))
+        self._apply(self._served.answered(work_id, result, self._loop.time()))
 
     def _advance(self) -> None:
         self._timer = None
-        self._apply(self.engine.advance(self._loop.time()))
+        self._apply(self._served.advance(self._loop.time()))
 
     def _send(self, data: bytes) -> None:
         transport = self._transport
@@ -398,7 +429,7 @@ class _Connection(WSListener):
         transport = self._transport
         if transport is None or transport.is_close_frame_sent:
             return
-        self.engine.lost(self._loop.time())
+        self._served.lost(self._loop.time())
         if code is None:
             transport.underlying_transport.write(_EMPTY_CLOSE)
             transport.disconnect()
@@ -415,7 +446,7 @@ class _Connection(WSListener):
 
 def _refuse(refusal: HttpRefusal) -> WSUpgradeResponseWithListener:
     error = {"message": refusal.message, "type": "invalid_request_error", "code": refusal.code}
-    body = json.dumps({"error": {**error, "param": None}}).encode()
+    body = json.dumps({"error": {**error, "param": None}}).encode() if refusal.code else b""
     response = WSUpgradeResponse.create_error_response(
         refusal.status, body, {"Content-Type": "application/json"}
     )

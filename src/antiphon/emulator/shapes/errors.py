@@ -13,9 +13,13 @@ __all__ = [
     "INVALID_REQUEST",
     "Refusal",
     "UnknownField",
+    "another_protocol",
     "append_too_large",
     "bad_pattern",
+    "call_id_not_found",
     "call_not_found",
+    "call_not_ringing",
+    "call_not_up",
     "call_pending",
     "cancel_not_active",
     "cancel_unsupported",
@@ -28,12 +32,14 @@ __all__ = [
     "item_exists",
     "item_missing",
     "mcp_without_server",
+    "media_elsewhere",
     "missing",
     "model_fixed",
     "no_responses_here",
     "no_turns",
     "not_an_event",
     "not_installed",
+    "nothing_to_clear",
     "out_of_range",
     "previous_item_missing",
     "reference_missing",
@@ -367,6 +373,47 @@ def speed_fixed() -> Refusal:
         "cannot_update_speed",
         "Cannot update the speed while a response is in progress.",
         "session.audio.output.speed",
+    )
+
+
+def call_id_not_found(call_id: str) -> Refusal:
+    """P-344, P-384: the code is known, the words are not."""
+    return Refusal("call_id_not_found", f"No call found with id '{call_id}'.")
+
+
+def call_not_ringing(call_id: str) -> Refusal:
+    """A second accept, or one after the answer: not known, a guess."""
+    return Refusal("call_already_answered", f"Call '{call_id}' was answered already.")
+
+
+def call_not_up(call_id: str) -> Refusal:
+    """A transfer of what is no telephone call in progress: not known, a guess."""
+    return Refusal("call_not_transferable", f"Call '{call_id}' is no SIP call in progress.")
+
+
+def another_protocol(path: str) -> Refusal:
+    """No server's error but ours: what is asked for is not the Realtime API."""
+    return Refusal(
+        "not_emulated",
+        f"{path} belongs to another protocol than the Realtime API; it is not emulated here.",
+    )
+
+
+def nothing_to_clear() -> Refusal:
+    """P-415: one public client ignores this code; the words are a guess."""
+    return Refusal(
+        "output_audio_buffer_clear_no_active_response",
+        "Cannot clear the output audio buffer: no response is playing.",
+    )
+
+
+def media_elsewhere() -> Refusal:
+    """P-382: unknown; the code is that of another server."""
+    return Refusal(
+        "invalid_event_for_transport",
+        "input_audio_buffer.append is not available on this connection: the audio of a call "
+        "comes from its media peer.",
+        "type",
     )
 
 
