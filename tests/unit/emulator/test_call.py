@@ -140,6 +140,18 @@ def test_what_is_no_event_is_refused_to_its_sender_alone() -> None:
     assert second.events == []
 
 
+@pytest.mark.parametrize("reply", ["close", "close_1011", "cut"])
+def test_what_is_no_event_ends_its_senders_line_alone(reply: str) -> None:
+    story = OnCall(Behaviour().but(bad_json_reply=reply))
+    first, second = story.attach(), story.attach()
+    story.call.receive(first.number, b"not json", story.now)
+    story.take()
+    assert len(first.ended) == 1
+    assert second.ended == []
+    assert story.call.state is CallState.UP
+    assert second.send("session.update", session={"type": "realtime"})
+
+
 def test_an_error_that_comes_late_finds_its_cause() -> None:
     behaviour = Behaviour(create_when_busy="queue")  # type: ignore[arg-type]
     story = OnCall(behaviour, Script([LONG.always()]))

@@ -31,7 +31,7 @@ from antiphon.emulator.knobs.call_choices import (
     SidebandAppend,
     SipTurnDetectionLimits,
 )
-from antiphon.emulator.knobs.choices import ConversationCreated
+from antiphon.emulator.knobs.choices import BadJsonReply, ConversationCreated
 from antiphon.emulator.scripts.script import Script
 from antiphon.emulator.shapes import errors
 from antiphon.emulator.shapes.client_events import SESSION
@@ -74,8 +74,7 @@ class _CallEngine(Engine):
 
     def _way_out(self, faults: Faults | None) -> WayOut:
         # Faults are those of connections: each line has them for itself.
-        knobs = self.behaviour
-        self.lines = Lines(self._basis, knobs.dialect, knobs.event_audience)
+        self.lines = Lines(self._basis, self.behaviour)
         return self.lines
 
     # Beginning and end
@@ -152,6 +151,20 @@ class _CallEngine(Engine):
         self._input.hear(pcm)
 
     # Events that mean something else
+
+    def _unreadable(self, detail: str) -> None:
+        # What one controller sends must not end the call for the others.
+        line = self.lines.get(self.lines.cause or 0)
+        if line is None or self.behaviour.bad_json_reply is BadJsonReply.ERROR:
+            super()._unreadable(detail)
+            return
+        match self.behaviour.bad_json_reply:
+            case BadJsonReply.CLOSE:
+                line.outlet.close(1007, "invalid_request_error.invalid_json")
+            case BadJsonReply.CLOSE_1011:
+                line.outlet.close(1011, "internal error")
+            case BadJsonReply.CUT:
+                line.outlet.cut_off()
 
     def _append(self, event: Json) -> None:
         match self.behaviour.sideband_append:

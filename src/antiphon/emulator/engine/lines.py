@@ -14,8 +14,8 @@ from antiphon.emulator.engine.basis import Basis
 from antiphon.emulator.engine.effects import Ask, Drop, Hush, Play, Proceed, ServerEffect
 from antiphon.emulator.engine.faults import Faults
 from antiphon.emulator.engine.outlet import FrameOutlet
+from antiphon.emulator.knobs.behaviour import Behaviour
 from antiphon.emulator.knobs.call_choices import EventAudience
-from antiphon.emulator.knobs.choices import Dialect
 from antiphon.emulator.shapes.dialect import translator
 
 __all__ = ["Line", "LineKind", "Lines", "Watcher"]
@@ -69,20 +69,18 @@ class Lines:
 
     Args:
         basis: for time, chance and appointments.
-        dialect: names on the wire.
-        audience: who gets what.
+        behaviour: the knobs.
 
     Attributes:
         cause: the number of the line whose event is being handled, or None.
         watcher: sees every event.
     """
 
-    def __init__(self, basis: Basis, dialect: Dialect, audience: EventAudience) -> None:
+    def __init__(self, basis: Basis, behaviour: Behaviour) -> None:
         self.cause: int | None = None
         self.watcher: Watcher | None = None
         self._basis = basis
-        self._dialect = dialect
-        self._audience = audience
+        self._knobs = behaviour
         self._lines: dict[int, Line] = {}
         self._number = 0
         self._asked: list[ServerEffect] = []
@@ -98,7 +96,13 @@ class Lines:
     def add(self, kind: LineKind, faults: Faults | None) -> Line:
         """One more line; its faults count from now."""
         self._number += 1
-        line = Line(self._number, kind, FrameOutlet(self._basis, translator(self._dialect), faults))
+        outlet = FrameOutlet(
+            self._basis,
+            translator(self._knobs.dialect),
+            faults,
+            behind_proxy=self._knobs.behind_proxy,
+        )
+        line = Line(self._number, kind, outlet)
         self._lines[line.number] = line
         line.outlet.start()
         return line
@@ -153,6 +157,11 @@ class Lines:
         for line in self:
             line.outlet.close(code, reason)
 
+    def cut_off(self) -> None:
+        """Cut every line after what was sent."""
+        for line in self:
+            line.outlet.cut_off()
+
     def take(self) -> list[ServerEffect]:
         """The effects of the session, none of which is for a line."""
         asked, self._asked = self._asked, []
@@ -167,10 +176,10 @@ class Lines:
         everybody = list(self._lines.values())
         kind = event["type"]
         if kind == "error":
-            if self._audience is EventAudience.ALL_TO_ALL:
+            if self._knobs.event_audience is EventAudience.ALL_TO_ALL:
                 return everybody
             cause = self._cause_of(event)
-        elif self._audience is EventAudience.OWN_ONLY and kind in _ACKNOWLEDGEMENTS:
+        elif self._knobs.event_audience is EventAudience.OWN_ONLY and kind in _ACKNOWLEDGEMENTS:
             cause = self.cause
         else:
             cause = None

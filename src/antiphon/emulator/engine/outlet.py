@@ -43,6 +43,9 @@ class WayOut(Outlet, Protocol):
     def close(self, code: int | None, reason: str) -> None:
         """Close it after what was sent."""
 
+    def cut_off(self) -> None:
+        """Cut it after what was sent."""
+
     def take(self) -> list[ServerEffect]:
         """The effects since the last call."""
 
