@@ -16,6 +16,8 @@ SRC = Path(__file__).parent.parent / "src"
 def modules() -> list[str]:
     names = []
     for path in sorted((SRC / "antiphon").rglob("*.py")):
+        if "foreign" in path.parts:
+            continue  # programs that run in environments of their own
         parts = path.relative_to(SRC).with_suffix("").parts
         names.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
     return names

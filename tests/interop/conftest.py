@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.environments import ENVIRONMENTS, INSTALL_TIMEOUT_S
-from tests.interop.harness import ClientProcess
+from antiphon.bench.prove.environments import ENVIRONMENTS, INSTALL_TIMEOUT_S
+from tests.interop.harness import CACHE, ClientProcess
 
 __all__ = ["Installations", "client"]
 
@@ -31,7 +31,7 @@ class Installations:
         """Begin with those that this machine can run."""
         for name, environment in ENVIRONMENTS.items():
             if name in names and environment.unusable() is None:
-                self._builds[name] = self._pool.submit(environment.build)
+                self._builds[name] = self._pool.submit(environment.build, CACHE)
 
     def wait(self, name: str) -> None:
         """Return when this one is complete."""

@@ -14,15 +14,18 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+from antiphon.bench.prove.environments import Environment
 from antiphon.emulator import EmulatorServer, Engine
 from antiphon.emulator.audio import speech
-from tests.interop.environments import ROOT, Environment
 
-__all__ = ["SPOKEN", "ClientProcess", "Observed", "heard_whole", "sent_by"]
+__all__ = ["CACHE", "SPOKEN", "ClientProcess", "Observed", "heard_whole", "sent_by"]
 
 Json = dict[str, Any]
+ROOT = Path(__file__).parents[2]
+CACHE = ROOT / ".cache" / "interop"
 SPOKEN = ROOT / "tests" / "data" / "what_is_the_weather.wav"
 # The first scenario pays for the client's imports, with cold caches.
 FIRST_LINE_S = 90.0
@@ -131,9 +134,9 @@ class ClientProcess:
         if self._process is None:
             self._lines = queue.SimpleQueue()
             self._process = subprocess.Popen(
-                self._environment.command(self._script),
+                self._environment.command(_program(self._script), CACHE),
                 cwd=ROOT,
-                env=_without_ours(),
+                env={**_without_ours(), "PYTHONPATH": str(ROOT)},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
@@ -146,6 +149,11 @@ class ClientProcess:
         self._stderr.seek(max(0, self._stderr.seek(0, os.SEEK_END) - 6000))
         stderr = self._stderr.read().decode(errors="replace")
         return f"{self._script} {what}\nit saw: {_shortened(observed)}\nits stderr:\n{stderr}"
+
+
+def _program(script: str) -> Path:
+    (found,) = (ROOT / "tests" / "interop" / "clients").glob(f"{script}.*")
+    return found
 
 
 def _read(process: "subprocess.Popen[bytes]", lines: "queue.SimpleQueue[bytes]") -> None:

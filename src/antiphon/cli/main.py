@@ -16,6 +16,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {
     "demo": "see responses run side by side, and an interruption stop the ones it means",
     "serve": "run the emulator: a local Realtime server for any client, no key needed",
+    "prove": "play scenarios with a Realtime client and report what it does",
     "load": "drive many sessions against a server and report what it held",
 }
 

@@ -102,7 +102,9 @@ class FrameOutlet:
             self._apply(rule, event)
         else:
             self._try_luck(self._faults.chance, event)
-        self._let_go(event)
+        # What is held itself has not been sent, so nothing is let go by it.
+        if rule is None or rule.act is not Act.HOLD:
+            self._let_go(event)
 
     def ask(self, effect: Ask | Proceed | Drop) -> None:
         """Have something done, or not done any more; that is no frame, and passes them."""

@@ -34,6 +34,7 @@ from antiphon.emulator.running.exchange import Exchange, Settings
 from antiphon.emulator.running.performer import Brain, Errands, Performer, SpokenLanguage
 from antiphon.emulator.running.rest import Rest
 from antiphon.emulator.running.secrets import Keyring
+from antiphon.emulator.running.watch import Watch
 from antiphon.emulator.scripts.script import Script
 from antiphon.exceptions import ConnectError
 
@@ -106,6 +107,7 @@ class MemoryTransport:
         handler: FrameHandler,
         latency_s: float,
         performer: Performer,
+        watch: Watch | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.engine = served if isinstance(served, Engine) else served.engine
@@ -114,6 +116,7 @@ class MemoryTransport:
             served.deliver_to(self.apply)
         self._errands = Errands(performer, self._answered)
         self._handler: FrameHandler | None = handler
+        self._watch = watch
         self._up = _Pipe(self._loop, latency_s)
         self._down = _Pipe(self._loop, latency_s)
         self._timer: asyncio.TimerHandle | None = None
@@ -161,6 +164,8 @@ class MemoryTransport:
         for effect in effects:
             match effect:
                 case SendFrame(data):
+                    if self._watch is not None:
+                        self._watch(self.engine, "server", data)
                     self._down.put(lambda data=data: self._deliver(data), len(data))  # type: ignore[misc]
                 case SendHalfFrame():
                     pass  # a frame that never ends is never delivered
@@ -173,6 +178,8 @@ class MemoryTransport:
         self._keep_timer()
 
     def _received(self, data: bytes, is_text: bool) -> None:
+        if self._watch is not None:
+            self._watch(self.engine, "client", data)
         self.apply(self._served.receive(data, self._loop.time(), is_text=is_text))
 
     def _advance(self) -> None:
@@ -200,6 +207,8 @@ class MemoryTransport:
         self.apply(self._served.answered(work_id, result, self._loop.time()))
 
     def _stop_engine(self) -> None:
+        if self._watch is not None and not self.engine.closed:
+            self._watch(self.engine, "gone", b"")
         self._served.lost(self._loop.time())
         self._errands.close()
         if self._timer is not None:
@@ -227,6 +236,7 @@ class MemoryConnector:
         latency_s: seconds that a frame takes, each way.
         api_key: the only key that is let in; None lets everybody in.
         voice, brain: as for `EmulatorServer`; the voice works within the event loop.
+        watch: told of every frame as it comes and goes.
 
     Attributes:
         sessions: the engine of each connection, oldest first; sidebands have their call's.
@@ -250,6 +260,7 @@ class MemoryConnector:
         api_key: str | None = None,
         voice: SpokenLanguage | None = None,
         brain: Brain | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.behaviour = behaviour or Behaviour()
         self.script = script if script is not None else Script()
@@ -259,6 +270,7 @@ class MemoryConnector:
         self._faults = faults
         self._latency_s = latency_s
         self._api_key = api_key
+        self._watch = watch
         # Virtual time does not wait for threads.
         self._performer = Performer(voice, brain, inline=True)
         self.calls = Exchange(
@@ -316,7 +328,7 @@ class MemoryConnector:
     def _open(
         self, served: Engine | CallLine, handler: FrameHandler, opening: Opening
     ) -> MemoryTransport:
-        transport = MemoryTransport(served, handler, self._latency_s, self._performer)
+        transport = MemoryTransport(served, handler, self._latency_s, self._performer, self._watch)
         if isinstance(served, Engine) or served.engine not in self.sessions:
             self.sessions.append(transport.engine)
         self.transports.append(transport)

@@ -47,6 +47,7 @@ from antiphon.emulator.knobs.behaviour import Behaviour
 from antiphon.emulator.running.emulated_call import CallLine, Served
 from antiphon.emulator.running.exchange import Exchange, Settings
 from antiphon.emulator.running.performer import Brain, Errands, Performer, SpokenLanguage
+from antiphon.emulator.running.watch import Watch
 from antiphon.emulator.scripts.script import Script
 
 __all__ = ["EmulatorServer"]
@@ -82,6 +83,7 @@ class EmulatorServer:
             answer within the same time; None for never.
         keep_received: how many client frames each engine keeps, of at most 16 MiB in all; what
             those had sent who have left has at most 16 MiB together.
+        watch: told of every frame as it comes and goes.
 
     Attributes:
         behaviour, script, faults, api_key: may be set; what they are counts for connections
@@ -109,6 +111,7 @@ class EmulatorServer:
         ping_interval_s: float | None = None,
         keep_received: int = 10_000,
         keep_sessions: int = 1000,
+        watch: Watch | None = None,
     ) -> None:
         self.behaviour = behaviour or Behaviour()
         self.script = script if script is not None else Script()
@@ -124,6 +127,7 @@ class EmulatorServer:
         self._ping_interval_s = ping_interval_s
         self._keep_received = keep_received
         self._keep_sessions = keep_sessions
+        self._watch = watch
         self._opened = 0
         self._performer = Performer(voice, brain)
         self.calls = Exchange(
@@ -346,6 +350,8 @@ class _Connection(WSListener):
             transport.disconnect()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
+        if self._server._watch is not None:
+            self._server._watch(self.engine, "gone", b"")
         self._served.lost(self._loop.time())
         self._errands.close()
         for handle in (self._timer, self._grace):
@@ -371,6 +377,8 @@ class _Connection(WSListener):
             self._receive(message, self._parts_are_text)
 
     def _receive(self, message: bytes, is_text: bool) -> None:
+        if self._server._watch is not None:
+            self._server._watch(self.engine, "client", message)
         self._apply(self._served.receive(message, self._loop.time(), is_text=is_text))
 
     # From the engine
@@ -411,6 +419,8 @@ class _Connection(WSListener):
         transport = self._transport
         if transport is None or transport.is_close_frame_sent or transport.is_disconnected:
             return
+        if self._server._watch is not None:
+            self._server._watch(self.engine, "server", data)
         transport.send(WSMsgType.TEXT, data)
         waiting = transport.underlying_transport.get_write_buffer_size()
         if waiting > self._server.max_buffer_bytes:

@@ -1,4 +1,4 @@
-"""An environment for each client under test, made once, in a folder that git ignores.
+"""An environment for each client of other people's, made once, in a folder for caches.
 
 What goes into one is in requirements/: every version is fixed there, so that a client which
 changes its ways is met when somebody raises its version, not on a Tuesday.
@@ -13,15 +13,35 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ENVIRONMENTS", "Environment", "NodeEnvironment", "PythonEnvironment"]
+__all__ = [
+    "ENVIRONMENTS",
+    "Environment",
+    "InstallError",
+    "NodeEnvironment",
+    "PythonEnvironment",
+    "cache_folder",
+]
 
 HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
-CACHE = ROOT / ".cache" / "interop"
 OLDEST_NODE = 20
 # A registry that has not answered within this many seconds will not.
 INSTALL_TIMEOUT_S = 420
 ATTEMPTS = 2
+
+
+class InstallError(RuntimeError):
+    """An installer failed; its last words are in the message."""
+
+
+def cache_folder() -> Path:
+    """Where environments are kept unless told otherwise: the user's folder for caches."""
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "antiphon" / "prove"
 
 
 @dataclass(frozen=True)
@@ -29,46 +49,46 @@ class Environment:
     """Where one client is installed.
 
     Args:
-        name: of the client; its script is `clients/<name>.*`.
+        name: of the environment.
         wanted: file that lists its packages.
     """
 
     name: str
     wanted: Path
 
-    @property
-    def folder(self) -> Path:
+    def folder(self, cache: Path) -> Path:
         """Its folder; a change of packages or of the interpreter makes it another one."""
         tell = f"{self._interpreter()}\n{self.wanted.read_text()}"
-        return CACHE / f"{self.name}-{hashlib.sha256(tell.encode()).hexdigest()[:10]}"
+        return cache / f"{self.name}-{hashlib.sha256(tell.encode()).hexdigest()[:10]}"
 
     def unusable(self) -> str | None:
         """Why this machine cannot run the client at all, or None."""
         return None
 
-    def build(self) -> None:
+    def build(self, cache: Path) -> None:
         """Install the client unless that was done before.
 
         Raises:
-            RuntimeError: the installer failed; its last words are in the message.
+            InstallError: the installer failed; its last words are in the message.
         """
-        if self.folder.exists():
+        folder = self.folder(cache)
+        if folder.exists():
             return
-        CACHE.mkdir(parents=True, exist_ok=True)
+        cache.mkdir(parents=True, exist_ok=True)
         # Made aside and renamed when complete: what stands in the folder is whole, and two test
         # runs at once do not meet in it.
-        aside = Path(tempfile.mkdtemp(prefix=f"{self.name}-", suffix=".part", dir=CACHE))
+        aside = Path(tempfile.mkdtemp(prefix=f"{self.name}-", suffix=".part", dir=cache))
         try:
             self._install(aside)
-            aside.rename(self.folder)
+            aside.rename(folder)
         except OSError:
-            if not self.folder.exists():
+            if not folder.exists():
                 raise
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 
-    def command(self, script: str) -> list[str]:
-        """The command that runs one of the scripts in clients/."""
+    def command(self, script: Path, cache: Path) -> list[str]:
+        """The command that runs a client's program."""
         raise NotImplementedError
 
     def _interpreter(self) -> str:
@@ -98,15 +118,15 @@ class Environment:
             if done.returncode == 0:
                 return
             said = done.stdout[-2000:]
-        raise RuntimeError(f"cannot install {self.name}: {' '.join(command)}\n{said}")
+        raise InstallError(f"cannot install {self.name}: {' '.join(command)}\n{said}")
 
 
 class PythonEnvironment(Environment):
     """A virtual environment."""
 
-    def command(self, script: str) -> list[str]:
-        """The command that runs one of the scripts in clients/, from the root of the project."""
-        return [str(_python_in(self.folder)), "-m", f"tests.interop.clients.{script}"]
+    def command(self, script: Path, cache: Path) -> list[str]:
+        """The command that runs a client's program."""
+        return [str(_python_in(self.folder(cache))), str(script)]
 
     def _interpreter(self) -> str:
         return sys.version
@@ -131,11 +151,11 @@ class NodeEnvironment(Environment):
             return f"node {version} is too old: {OLDEST_NODE} or newer is needed"
         return None
 
-    def command(self, script: str) -> list[str]:
-        """The command that runs one of the scripts in clients/."""
+    def command(self, script: Path, cache: Path) -> list[str]:
+        """The command that runs a client's program."""
         # Node looks for packages beside the script, so the script goes to the packages.
-        copied = self.folder / f"{script}-{os.getpid()}.mjs"
-        shutil.copyfile(HERE / "clients" / f"{script}.mjs", copied)
+        copied = self.folder(cache) / f"{script.stem}-{os.getpid()}.mjs"
+        shutil.copyfile(script, copied)
         return [str(shutil.which("node")), str(copied)]
 
     def _interpreter(self) -> str:

@@ -1,0 +1,30 @@
+"""All scenarios, group by group."""
+
+from antiphon.bench.prove.scenario import Scenario
+from antiphon.bench.prove.scenarios import (
+    admission,
+    errors,
+    interruption,
+    isolation,
+    reconnect,
+    tools,
+    truncation,
+    turns,
+)
+
+__all__ = ["SCENARIOS"]
+
+SCENARIOS: dict[str, Scenario] = {
+    one.name: one
+    for group in (
+        turns,
+        isolation,
+        interruption,
+        admission,
+        tools,
+        truncation,
+        reconnect,
+        errors,
+    )
+    for one in group.scenario.scenarios
+}

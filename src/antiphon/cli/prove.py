@@ -1,0 +1,169 @@
+"""`antiphon prove`: what does a Realtime client do?"""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from antiphon.bench.prove.clients import CLIENTS, Client, own
+from antiphon.bench.prove.environments import InstallError, cache_folder
+from antiphon.bench.prove.outcome import report_of
+from antiphon.bench.prove.run import prove
+from antiphon.bench.prove.scenario import GROUPS, Result, Scenario, Verdict
+from antiphon.bench.prove.scenarios import SCENARIOS
+from antiphon.bench.report import html_page, text_report, to_json
+from antiphon.cli.arguments import Parser, suggestion
+
+__all__ = ["add_arguments", "run"]
+
+_DESCRIPTION = """\
+Play scenarios with Realtime clients against a local server, and report what each client does.
+
+Each scenario is judged by what went over the wire and by what the client handed to its user. What
+a client does not have is "not applicable". Clients:
+
+{clients}
+
+A client of other people's is installed into a folder of its own first. For your own, give the file
+of its program (.py, .mjs) or a command in quotes: see docs/prove.md.
+"""
+
+
+def add_arguments(parser: Parser) -> None:
+    """Declare what the command takes."""
+    width = max(map(len, CLIENTS))
+    listed = "\n".join(f"  {name:<{width}}  {one.says}" for name, one in CLIENTS.items())
+    parser.description = _DESCRIPTION.format(clients=listed)
+    add = parser.add_argument
+    add("clients", nargs="*", metavar="CLIENT", help="one or several, or 'all'")
+    add(
+        "--only",
+        action="append",
+        metavar="NAME",
+        help=f"a scenario, or a group ({', '.join(GROUPS)}); may be repeated",
+    )
+    add("--list", action="store_true", help="list the scenarios and end")
+    add("--json", metavar="FILE", help="write the report as JSON ('-': print it)")
+    add("--html", metavar="FILE", help="write the report as a page, with the trace of each failure")
+    add("--jobs", type=int, default=3, help="scenarios at once (default: %(default)s)")
+    add("--cache", type=Path, default=None, metavar="FOLDER", help="where clients are installed")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry it out; 1 if a client failed a scenario or could not be run."""
+    if args.list:
+        _list()
+        return 0
+    scenarios = _chosen(args.only)
+    clients = _clients(args.clients)
+    if scenarios is None or clients is None:
+        return 2
+    cache = args.cache or cache_folder()
+    results: dict[str, list[Result]] = {}
+    missing = False
+    for client in clients:
+        if _ready(client, cache):
+            results[client.name] = _prove(client, scenarios, cache, max(1, args.jobs))
+        else:
+            missing = True
+    if not results:
+        return 1
+    report = report_of(results, {one.name: one for one in clients}, SCENARIOS)
+    if args.json == "-":
+        print(to_json(report))
+    else:
+        print(text_report(report))
+        if args.json:
+            Path(args.json).write_text(to_json(report), encoding="utf-8")
+    if args.html:
+        Path(args.html).write_text(html_page(report), encoding="utf-8")
+        print(f"The traces are in {args.html}", file=sys.stderr)
+    failed = any(one.verdict is Verdict.FAIL for found in results.values() for one in found)
+    return 1 if failed or missing else 0
+
+
+def _list() -> None:
+    group = ""
+    for one in SCENARIOS.values():
+        if one.group != group:
+            group = one.group
+            print(f"\n{group}: {GROUPS[group]}")
+        print(f"  {one.name}\n      {one.expects} [{', '.join((*one.reproduces, one.facts))}]")
+
+
+def _chosen(only: Sequence[str] | None) -> list[Scenario] | None:
+    if not only:
+        return list(SCENARIOS.values())
+    known = [*SCENARIOS, *GROUPS]
+    for word in only:
+        if word not in known:
+            _wrong(f"no scenario or group {word!r}.{suggestion(word, known)} See --list")
+            return None
+    return [one for one in SCENARIOS.values() if one.name in only or one.group in only]
+
+
+def _clients(words: Sequence[str]) -> list[Client] | None:
+    if not words:
+        _wrong(f"name a client: {', '.join(CLIENTS)}, all, or a program of your own")
+        return None
+    chosen: list[Client] = []
+    for word in words:
+        if word == "all":
+            chosen += CLIENTS.values()
+        elif word in CLIENTS:
+            chosen.append(CLIENTS[word])
+        elif "." in word or " " in word or "/" in word:
+            chosen.append(own(word))
+        else:
+            _wrong(f"no client {word!r}.{suggestion(word, CLIENTS)}")
+            return None
+    return list({one.name: one for one in chosen}.values())
+
+
+def _ready(client: Client, cache: Path) -> bool:
+    """Install it if need be, after saying so."""
+    reason = client.unusable()
+    if reason is not None:
+        _wrong(f"{client.name} cannot be run: {reason}")
+        return False
+    environment = client.environment
+    if environment is None or environment.folder(cache).exists():
+        return True
+    print(
+        f"installing {client.name} {client.version()} into {environment.folder(cache)}",
+        file=sys.stderr,
+    )
+    try:
+        environment.build(cache)
+    except (InstallError, OSError) as error:
+        _wrong(f"{client.name} cannot be installed: {error}")
+        return False
+    return True
+
+
+def _prove(client: Client, scenarios: Sequence[Scenario], cache: Path, jobs: int) -> list[Result]:
+    began = time.monotonic()
+    done: list[Result] = []
+
+    def progress(result: Result) -> None:
+        done.append(result)
+        failed = sum(one.verdict is Verdict.FAIL for one in done)
+        line = (
+            f"{client.name}: {len(done)}/{len(scenarios)} scenarios, {failed} failed, "
+            f"{time.monotonic() - began:.0f} s"
+        )
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+        elif len(done) % 10 == 0 or len(done) == len(scenarios):
+            print(line, file=sys.stderr, flush=True)
+
+    results = asyncio.run(prove(client.channel(cache), scenarios, progress, jobs=jobs))
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
+    return results
+
+
+def _wrong(message: str) -> None:
+    print(f"antiphon prove: {message}", file=sys.stderr)

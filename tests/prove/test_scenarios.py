@@ -1,0 +1,60 @@
+"""Every scenario can be passed and can be failed: on virtual time, without sockets.
+
+What passes is antiphon, or, where its plain session does not have what a scenario is about, its
+LiveKit plugin, over a real socket. What must fail is the client that was spoilt for it.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from antiphon.bench.prove.adapters.antiphon_session import AntiphonClient
+from antiphon.bench.prove.adapters.control import WRONG
+from antiphon.bench.prove.run import play_here
+from antiphon.bench.prove.scenario import GROUPS, Result, Scenario, Verdict
+from antiphon.bench.prove.scenarios import SCENARIOS
+from antiphon.emulator import run_virtual
+
+__all__: list[str] = []
+
+PROTOCOL = Path(__file__).parents[2] / "docs" / "protocol.md"
+# The plain session has no tools of its own, and no chat context to write back.
+NOT_FOR_THE_PLAIN_SESSION = {"a-tool-that-ends-after-the-interruption", "a-call-not-in-the-copy"}
+ALL = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
+
+
+def told(result: Result) -> str:
+    lines = [f"{line.at_ms:7.0f} {line.side:6} {line.text}" for line in result.trace]
+    return "\n".join([f"{result.verdict}: {result.says} ({result.because})", *lines])
+
+
+@ALL
+def test_antiphon_passes(scenario: Scenario) -> None:
+    result = run_virtual(play_here(scenario, AntiphonClient))
+    missing = scenario.name in NOT_FOR_THE_PLAIN_SESSION
+    wanted = Verdict.NOT_APPLICABLE if missing else Verdict.PASS
+    assert result.verdict is wanted, told(result)
+
+
+@ALL
+def test_a_client_spoilt_for_it_fails(scenario: Scenario) -> None:
+    result = run_virtual(play_here(scenario, WRONG[scenario.control]))
+    assert result.verdict is Verdict.FAIL, told(result)
+    assert result.says and result.trace
+    # It is caught for what it does, not for what could not be judged.
+    assert "could not be judged" not in result.says, told(result)
+
+
+def test_each_spoilt_client_is_for_some_scenario() -> None:
+    assert set(WRONG) == {one.control for one in SCENARIOS.values()}
+
+
+@ALL
+def test_it_says_what_it_is_about(scenario: Scenario) -> None:
+    assert scenario.expects.endswith(".") and "\n" not in scenario.expects
+    assert scenario.group in GROUPS
+    for issue in scenario.reproduces:
+        assert re.fullmatch(r"[\w.-]+/[\w.-]+#\d+|community\.openai\.com/t/\d+", issue), issue
+    known = set(re.findall(r"^\| ([PR]-\d+) ", PROTOCOL.read_text(), re.MULTILINE))
+    assert scenario.facts and set(scenario.facts.split(", ")) <= known
