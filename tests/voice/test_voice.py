@@ -2,7 +2,11 @@
 
 import asyncio
 import difflib
+import os
 import re
+import shutil
+import subprocess
+import sys
 import wave
 from pathlib import Path
 
@@ -36,6 +40,41 @@ def voice() -> Voice:
     made = Voice()
     made.load()
     return made
+
+
+QUIET = """
+import sys
+from antiphon.emulator import Voice
+assert "onnxruntime" not in sys.modules
+assert Voice().speak("Good morning.")
+assert "onnxruntime" in sys.modules
+"""
+
+
+def test_speaking_leaves_no_trace_at_home_and_asks_nobody(tmp_path: Path) -> None:
+    # onnxruntime would write a device id below the home, and look up a host of its maker's. In a
+    # namespace without a network it could not reach one, and here all that it writes is seen.
+    alone = ["unshare", "-rn"] if shutil.which("unshare") else []
+    if alone and subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
+        alone = []  # not allowed here; the rest holds all the same
+    settings = {**os.environ, "HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    for name in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        settings.pop(name, None)
+    command = [*alone, sys.executable, "-c", QUIET]
+    done = subprocess.run(
+        command, env=settings, cwd=tmp_path, capture_output=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_it_speaks_where_nothing_can_be_written() -> None:
+    settings = {**os.environ, "HOME": "/dev/null/nowhere", "PYTHONDONTWRITEBYTECODE": "1"}
+    for name in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME"):
+        settings.pop(name, None)
+    command = [sys.executable, "-c", QUIET]
+    done = subprocess.run(command, env=settings, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr.decode()
 
 
 def recorded(path: Path) -> bytes:

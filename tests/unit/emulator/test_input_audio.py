@@ -8,7 +8,7 @@ import pytest
 
 from antiphon.emulator import Behaviour, Pace, Script, misheard, say
 from antiphon.emulator.audio import speech
-from antiphon.emulator.audio.formats import encode_g711
+from antiphon.emulator.audio.formats import PCM16, PCMU, converted, encode_g711
 from antiphon.emulator.engine.handshake import Opening
 from tests.helpers.emulated import Emulated, Json
 
@@ -387,6 +387,58 @@ def test_transcription_tells_what_the_script_says_was_heard() -> None:
     done = client.done(client.one("response.created")["response"]["id"])
     words = done["output"][0]["content"][0]["transcript"]
     assert words == "One, two, three, four, five."
+
+
+# Another format in mid-session
+
+
+def as_g711(pcm: bytes) -> bytes:
+    return converted(pcm, PCM16, PCMU)
+
+
+def test_positions_are_in_time_whatever_the_format_was() -> None:
+    client = Emulated(script=Script(hears=["Hi."]))
+    client.speak(quiet(1000))
+    client.configure(audio={"input": {"format": {"type": "audio/pcmu"}}})
+    client.speak(as_g711(quiet(1000) + VOICE + quiet(800)))
+    started = client.one("input_audio_buffer.speech_started")
+    assert 1600 <= started["audio_start_ms"] <= 1800
+    stopped = client.one("input_audio_buffer.speech_stopped")
+    item_id = client.one("input_audio_buffer.committed")["item_id"]
+    client.send("conversation.item.retrieve", item_id=item_id)
+    (part,) = client.one("conversation.item.retrieved")["item"]["content"]
+    length = len(pybase64.b64decode(part["audio"])) / 8
+    assert length == stopped["audio_end_ms"] - started["audio_start_ms"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("audio/pcm", "audio/pcma"), ("audio/pcmu", "audio/pcm"), ("audio/pcma", "audio/pcmu")],
+)
+def test_a_buffer_over_a_change_of_format_is_as_long_as_what_was_sent(
+    first: str, second: str
+) -> None:
+    client = Emulated()
+    rates = {"audio/pcm": 48, "audio/pcma": 8, "audio/pcmu": 8}
+    for name in (first, second):
+        form: Json = {"type": name, **({"rate": 24000} if name == "audio/pcm" else {})}
+        client.configure(audio={"input": {"format": form, "turn_detection": None}})
+        client.speak(bytes(rates[name] * 700))
+    client.send("input_audio_buffer.commit")
+    item_id = client.one("input_audio_buffer.committed")["item_id"]
+    client.send("conversation.item.retrieve", item_id=item_id)
+    (part,) = client.one("conversation.item.retrieved")["item"]["content"]
+    assert len(pybase64.b64decode(part["audio"])) == rates[second] * 1400
+
+
+def test_a_turn_goes_on_over_a_change_of_format() -> None:
+    client = detecting()
+    client.speak(VOICE)
+    client.one("input_audio_buffer.speech_started")
+    client.configure(audio={"input": {"format": {"type": "audio/pcmu"}}})
+    client.speak(as_g711(quiet(500)))
+    assert len(client.all("input_audio_buffer.speech_started")) == 1
+    assert len(client.all("input_audio_buffer.speech_stopped")) == 1
 
 
 def usage_with(model: str) -> Json:

@@ -3,7 +3,7 @@
 import pybase64
 import pytest
 
-from antiphon.emulator import Behaviour, Pace, Script, answer, call, say
+from antiphon.emulator import PROFILES, Behaviour, Pace, Script, answer, call, profile, say
 from antiphon.emulator.audio import speech
 from tests.helpers.emulated import Emulated, Json, user_text
 
@@ -102,11 +102,13 @@ def test_deleted_item_cannot_be_a_predecessor() -> None:
             {
                 "type": "message",
                 "role": "assistant",
-                "content": [{"type": "output_audio", "audio": ""}],
+                "content": [{"type": "output_audio", "audio": "no base64!"}],
             },
             "invalid_value",
-            "item.content[0].type",
+            "audio",
         ),  # P-226
+        (user_text("Hi.", id="x" * 33), "string_above_max_length", "item.id"),  # P-216
+        (user_text("Hi.", id="chatcmpl-1/fnc_0"), "invalid_value", "item.id"),  # P-216
         (
             {
                 "type": "message",
@@ -146,6 +148,82 @@ def test_bad_items_are_refused(item: Json, code: str, param: str | None) -> None
     client = Emulated()
     error = client.error("conversation.item.create", item=item)
     assert (error["code"], error["param"]) == (code, param)
+    assert client.engine.item_ids == []
+
+
+def test_ids_are_checked_in_the_input_of_a_response_too() -> None:
+    # P-214 to P-216
+    client = Emulated()
+    long = client.error("response.create", response={"input": [user_text("Hi.", id="x" * 33)]})
+    assert long["param"] == "response.input[0].id"
+    output = {"type": "function_call_output", "call_id": "a/b", "output": ""}
+    odd = client.error("response.create", response={"input": [user_text("Hi."), output]})
+    assert odd["param"] == "response.input[1].call_id"
+    assert odd["message"].endswith("matches the pattern '^[a-zA-Z0-9_-]+$'.")
+
+
+@pytest.mark.parametrize("name", list(PROFILES))
+def test_a_call_that_a_server_made_can_be_answered_there(name: str) -> None:
+    behaviour = profile(name).but(pace=Pace.instant())
+    client = Emulated(behaviour, Script([call("look_up", {})]))
+    client.send("response.create")
+    client.run(1)
+    (made,) = client.one("response.done")["response"]["output"]
+    output = {"type": "function_call_output", "call_id": made["call_id"], "output": "42"}
+    create(client, output)
+    assert client.all("error") == []
+
+
+def test_assistant_audio_can_be_given_back() -> None:
+    # P-226: it is in the output's format, and is what is retrieved and truncated.
+    client = Emulated()
+    client.configure(audio={"output": {"format": {"type": "audio/pcmu"}}})
+    sound = pybase64.b64encode_as_string(bytes(8 * 500))
+    part = {"type": "output_audio", "audio": sound, "transcript": "Once upon a time."}
+    item = {"id": "told", "type": "message", "role": "assistant", "content": [part]}
+    added, _ = create(client, item)
+    assert added["item"]["content"] == [{"type": "output_audio", "transcript": part["transcript"]}]
+    truncate(client, "told", 200)
+    client.send("conversation.item.retrieve", item_id="told")
+    (kept,) = client.one("conversation.item.retrieved")["item"]["content"]
+    assert pybase64.b64decode(kept["audio"]) == bytes(8 * 200)
+    assert "transcript" not in kept
+
+
+MCP = {"name": "search", "arguments": "{}", "server_label": "docs"}
+TOOLS = [{"name": "f", "input_schema": {}}]
+MCP_ITEMS = [
+    {"type": "mcp_call", **MCP, "output": "found", "approval_request_id": None, "error": None},
+    {
+        "type": "mcp_list_tools",
+        "server_label": "docs",
+        "tools": [{"name": "f", "input_schema": {}}],
+    },
+    {"type": "mcp_approval_request", **MCP},
+    {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True},
+]
+
+
+@pytest.mark.parametrize("item", MCP_ITEMS, ids=lambda item: str(item["type"]))
+def test_mcp_items_of_an_earlier_session_are_taken_back(item: Json) -> None:
+    # P-474
+    client = Emulated()
+    added, done = create(client, {"id": "mcp_1", **item})
+    assert added["item"] == done["item"] == {"id": "mcp_1", **item}
+    assert client.create()["type"] == "response.created"
+
+
+def test_an_item_that_was_deleted_while_it_was_spoken_is_not_announced_later() -> None:
+    client = Emulated(script=Script([say("A long story.", ms=2000)]))
+    only = client.created_id()
+    client.run(0.2)
+    item_id = spoken(client)
+    client.send("conversation.item.delete", item_id=item_id)
+    client.forget()
+    client.run(5)
+    assert client.engine.finished_responses == {only: "completed"}
+    assert client.all("conversation.item.done") == []
+    assert len(client.all("response.output_item.done")) == 1
     assert client.engine.item_ids == []
 
 

@@ -78,6 +78,27 @@ def test_tool_that_is_spoken_of_is_called_with_fitting_arguments() -> None:
     assert arguments == {"city": "What is the weather in Oslo?", "unit": "C", "days": 1}
 
 
+LOOKUP = {"type": "function", "name": "lookup_weather", "parameters": {"type": "object"}}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"text": "please call lookup_weather"},
+        {"text": "Please look up: Lookup the weather"},
+        {"text": "Hi", "instructions": "Call lookup_weather for Oslo."},
+        {"text": "Hi", "instructions": "Lookup the weather."},
+    ],
+)
+def test_a_tool_is_called_by_its_name_and_from_the_instructions(asked: dict[str, str]) -> None:
+    assert said(**asked, tools=[LOOKUP]) == "lookup_weather({})"
+
+
+def test_the_sessions_standing_instructions_call_no_tool() -> None:
+    standing = "Call lookup_weather when asked."
+    assert said("Hi", session_instructions=standing, tools=[LOOKUP]) == "You said: Hi"
+
+
 @pytest.mark.parametrize(
     ("choice", "called"),
     [

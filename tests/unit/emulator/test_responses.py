@@ -1,5 +1,6 @@
 """The life of a response: order of events, parameters, context, usage (P-130 to P-168)."""
 
+import pybase64
 import pytest
 
 from antiphon.emulator import (
@@ -17,7 +18,7 @@ from antiphon.emulator import (
 )
 from antiphon.emulator.audio import speech
 from antiphon.emulator.engine.response import TRANSITIONS, Cause, Phase
-from tests.helpers.emulated import Emulated, user_text
+from tests.helpers.emulated import Emulated, Json, user_text
 
 __all__: list[str] = []
 
@@ -376,6 +377,47 @@ def test_usage_adds_up() -> None:
     )
     assert usage["output_tokens"] == spent["text_tokens"] + spent["audio_tokens"]
     assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
+
+
+def details(client: Emulated, **params: object) -> Json:
+    found: Json = client.done(client.created_id(**params))["usage"]["input_token_details"]
+    return found
+
+
+def test_audio_in_the_input_of_a_response_has_tokens() -> None:
+    client = Emulated(INSTANT)
+    part = {"type": "input_audio", "audio": pybase64.b64encode_as_string(bytes(48 * 10_000))}
+    item = {"type": "message", "role": "user", "content": [part]}
+    assert details(client, conversation="none", input=[item])["audio_tokens"] == 100
+    part = {**part, "audio": "no base64!"}
+    error = client.error("response.create", response={"input": [{**item, "content": [part]}]})
+    assert error["param"] == "audio"
+
+
+def test_cached_tokens_grow_with_what_was_given_before() -> None:
+    # P-477
+    client = Emulated(INSTANT, Script([say("Hi.", ms=2000).always()]))
+    client.configure(instructions="word " * 400)
+    seen = []
+    for _ in range(3):
+        client.send("conversation.item.create", item=user_text("Say hello. " * 20))
+        seen.append(details(client))
+    text = [one["text_tokens"] for one in seen]
+    cached = [one["cached_tokens"] for one in seen]
+    assert cached[0] == 0
+    assert cached[1] == text[0] // 64 * 64
+    assert cached[2] == text[1] // 64 * 64
+    assert all(one["cached_tokens"] == sum(one["cached_tokens_details"].values()) for one in seen)
+
+
+def test_other_instructions_or_an_input_of_its_own_are_not_cached() -> None:
+    # P-477
+    client = Emulated(INSTANT, Script([say("Hi.").always()]))
+    client.configure(instructions="word " * 400)
+    details(client)
+    assert details(client)["cached_tokens"] > 0
+    assert details(client, conversation="none", input=[user_text("Hi.")])["cached_tokens"] == 0
+    assert details(client, instructions="other " * 400)["cached_tokens"] == 0
 
 
 def test_usage_of_the_next_response_counts_the_last() -> None:

@@ -1,9 +1,19 @@
 """Audio formats of the wire (P-240): sizes, and G.711 both ways."""
 
+import sys
 from array import array
 from dataclasses import dataclass
 
-__all__ = ["PCM16", "PCMA", "PCMU", "AudioFormat", "audio_format", "decode_g711", "encode_g711"]
+__all__ = [
+    "PCM16",
+    "PCMA",
+    "PCMU",
+    "AudioFormat",
+    "audio_format",
+    "converted",
+    "decode_g711",
+    "encode_g711",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +99,22 @@ def encode_g711(samples: "array[int]", name: str) -> bytes:
     """G.711 codes of PCM16 samples, each the nearest within 16 steps."""
     codes = _CODES[name]
     return bytes([codes[(sample + 32768) >> 4] for sample in samples])
+
+
+def converted(data: bytes, source: AudioFormat, target: AudioFormat) -> bytes:
+    """Audio of one format in another, as long as before within one sample; plain, not beautiful."""
+    if source == target:
+        return data
+    if source.sample_bytes == 2:
+        samples = array("h", data[: len(data) // 2 * 2])
+        if sys.byteorder == "big":
+            samples.byteswap()
+        return encode_g711(samples[:: source.rate // target.rate], target.name)
+    heard = decode_g711(data, source.name)
+    if target.sample_bytes == 1:
+        return encode_g711(heard, target.name)
+    times = target.rate // source.rate
+    louder = array("h", [sample for sample in heard for _ in range(times)])
+    if sys.byteorder == "big":
+        louder.byteswap()
+    return louder.tobytes()

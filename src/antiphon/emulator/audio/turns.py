@@ -48,6 +48,7 @@ class TurnDetector:
         config: the session's `turn_detection`.
         start_byte: where in the session's audio this detector starts to listen.
         is_finished: whether the words being spoken sound finished, for `semantic_vad`.
+        speaking: whether a turn is under way, found by a detector with other settings.
 
     Raises:
         MissingDependency: the voice detector's package is not installed.
@@ -59,9 +60,11 @@ class TurnDetector:
         config: dict[str, Any],
         start_byte: int,
         is_finished: Callable[[], bool],
+        *,
+        speaking: bool = False,
     ) -> None:
         self.config = config
-        self.speaking = False
+        self.speaking = speaking
         self._audio = audio
         self._voice = VoiceDetector(audio, float(config.get("threshold", 0.5)))
         self._is_finished = is_finished

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from antiphon.emulator.audio.formats import converted
 from antiphon.emulator.audio.turns import Edge, EdgeKind, TurnDetector
 from antiphon.emulator.engine.core import Core
 from antiphon.emulator.engine.hearing import Hearing
@@ -30,8 +31,9 @@ Json = dict[str, Any]
 class InputAudio:
     """Holds what the client appends, finds turns in it, and commits them as user items.
 
-    Invariant: `_data` is the session's input audio from byte `_start` on; positions in
-    milliseconds count from the first byte of the session (P-189).
+    Invariant: `_data` is the session's input audio in format `_format`, from byte `_start` on.
+    Positions in milliseconds count from the first byte of the session (P-189), whatever its format
+    was then: when the format changes, what is there is converted and `_start` with it.
     """
 
     def __init__(self, core: Core, responses: Responses, hearing: Hearing) -> None:
@@ -40,6 +42,7 @@ class InputAudio:
         self._transcriber = Transcriber(core, hearing)
         self._data = bytearray()
         self._start = 0
+        self._format = core.session.input_format
         self._detector: TurnDetector | None = None
         # Whether the package that hears speech is missing.
         self._deaf = False
@@ -51,10 +54,12 @@ class InputAudio:
 
     def append(self, text: str) -> None:
         """`input_audio_buffer.append`: answered by nothing when it succeeds (P-101)."""
-        self.hear(decode_audio(text, self._core.session.input_format))
+        self._keep_format()
+        self.hear(decode_audio(text, self._format))
 
     def hear(self, data: bytes) -> None:
         """Audio in the session's input format, whole samples."""
+        self._keep_format()
         if len(self._data) + len(data) > MAX_BUFFER_BYTES:
             raise errors.append_too_large(MAX_BUFFER_BYTES)
         detector = self._current_detector()
@@ -73,7 +78,8 @@ class InputAudio:
 
     def commit(self) -> None:
         """`input_audio_buffer.commit`: an item, and never a response (P-102)."""
-        audio = self._core.session.input_format
+        self._keep_format()
+        audio = self._format
         held_ms = len(self._data) / audio.bytes_per_ms
         if held_ms < MIN_COMMIT_MS:
             raise errors.commit_too_small(held_ms)
@@ -141,17 +147,16 @@ class InputAudio:
         config = self._core.session.turn_detection
         if config is None:
             self._detector = None
-        elif self._detector is None or not self._detector.serves(
-            self._core.session.input_format, config
-        ):
+        elif self._detector is None or not self._detector.serves(self._format, config):
             if self._deaf:
                 return None
             try:
                 self._detector = TurnDetector(
-                    self._core.session.input_format,
+                    self._format,
                     config,
                     self._start + len(self._data),
                     self._sounds_finished,
+                    speaking=self._detector is not None and self._detector.speaking,
                 )
             except MissingDependency as missing:
                 # Told once, as an error event: what is not installed here must not cost the
@@ -174,7 +179,7 @@ class InputAudio:
             item_id=self._turn_item_id,
         )
         # The item begins with the padding; what came before is not part of any turn.
-        self._take(edge.at_ms * self._core.session.input_format.bytes_per_ms)
+        self._take(edge.at_ms * self._format.bytes_per_ms)
         if (self._core.session.turn_detection or {}).get("interrupt_response"):
             self._responses.interrupt()
 
@@ -210,7 +215,7 @@ class InputAudio:
             "role": "user",
             "content": [{"type": "input_audio", "transcript": None}],
         }
-        length = len(data) // core.session.input_format.bytes_per_ms
+        length = len(data) // self._format.bytes_per_ms
         item = ConversationItem(body, audio=data, audio_ms=length)
         core.emit(
             "input_audio_buffer.committed",
@@ -227,7 +232,8 @@ class InputAudio:
         self._idle = None
         if self._talking or (self._detector is not None and self._detector.speaking):
             return
-        position = (self._start + len(self._data)) // self._core.session.input_format.bytes_per_ms
+        self._keep_format()
+        position = (self._start + len(self._data)) // self._format.bytes_per_ms
         item_id = self._core.ids.new("item")
         self._core.emit(
             "input_audio_buffer.timeout_triggered",
@@ -240,6 +246,15 @@ class InputAudio:
 
     # The buffer
 
+    def _keep_format(self) -> None:
+        """Take note of a `session.update` that has changed the input format."""
+        present, before = self._core.session.input_format, self._format
+        if present == before:
+            return
+        self._start = self._start * present.bytes_per_ms // before.bytes_per_ms
+        self._data = bytearray(converted(bytes(self._data), before, present))
+        self._format = present
+
     def _take(self, until: int) -> bytes:
         """Remove and return the audio up to byte `until` of the session."""
         count = max(0, min(until - self._start, len(self._data)))
@@ -251,6 +266,6 @@ class InputAudio:
     def _forget_silence(self, detector: TurnDetector) -> None:
         # Between turns only what may become padding is needed; the rest would grow for ever.
         keep_ms = int(detector.config.get("prefix_padding_ms", 300)) + 100
-        keep = keep_ms * self._core.session.input_format.bytes_per_ms
+        keep = keep_ms * self._format.bytes_per_ms
         if len(self._data) > 2 * keep:
             self._take(self._start + len(self._data) - keep)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pybase64
 
-from antiphon.emulator.audio.formats import AudioFormat, audio_format
+from antiphon.emulator.audio.formats import AudioFormat
 from antiphon.emulator.audio.speech import block_ms, synthesize
 from antiphon.emulator.engine.core import Core
 from antiphon.emulator.engine.hearing import Hearing
@@ -17,7 +17,7 @@ from antiphon.emulator.shapes import errors
 from antiphon.emulator.shapes.errors import Refusal
 from antiphon.emulator.state.conversation import ConversationItem
 
-__all__ = ["Items", "decode_audio"]
+__all__ = ["Items", "audio_in", "check_ids", "decode_audio"]
 
 Json = dict[str, Any]
 MAX_APPEND_BYTES = 15 * 1024 * 1024  # P-101
@@ -40,6 +40,31 @@ def decode_audio(text: str, audio: AudioFormat) -> bytes:
     if len(data) % audio.sample_bytes:
         raise errors.invalid_audio(expected)
     return data
+
+
+def check_ids(core: Core, asked: Json, path: str) -> None:
+    """Refuse ids that are longer than this server takes (P-214, P-216).
+
+    Raises:
+        Refusal: one is.
+    """
+    limit = core.behaviour.max_id_chars
+    for name in ("id", "call_id"):
+        given = asked.get(name)
+        if given is not None and len(given) > limit:
+            raise errors.too_long(f"{path}.{name}", limit, len(given))
+
+
+def audio_in(core: Core, part: Json) -> tuple[bytes, AudioFormat]:
+    """The audio of a content part that a client gave, and its format.
+
+    Raises:
+        Refusal: it is no audio.
+    """
+    session = core.session
+    heard = part["type"] == "input_audio"
+    audio = session.input_format if heard else session.output_format  # P-226
+    return decode_audio(_SPACE.sub("", part.get("audio") or ""), audio), audio
 
 
 class Items:
@@ -126,6 +151,7 @@ class Items:
 
     def _add(self, asked: Json, previous_item_id: str | None) -> None:
         core, conversation = self._core, self._core.conversation
+        check_ids(core, asked, "item")
         if asked["type"] == "function_call_output" and not conversation.has_call(asked["call_id"]):
             raise errors.call_not_found(asked["call_id"])
         item = self._new(asked)
@@ -143,6 +169,8 @@ class Items:
             "type": asked["type"],
             "status": "completed",
         }
+        if asked["type"].startswith("mcp_"):  # P-474
+            del body["object"], body["status"]
         body |= {name: value for name, value in asked.items() if name not in _OWN_FIELDS}
         if asked["type"] == "function_call":
             body.setdefault("call_id", core.ids.new("call"))
@@ -157,19 +185,21 @@ class Items:
         return self._core.ids.new("item") + longer
 
     def _part(self, part: Json, item: ConversationItem) -> Json:
-        if part["type"] != "input_audio":
+        if part["type"] not in ("input_audio", "output_audio"):
             return dict(part)
-        audio = self._core.session.input_format
-        data = decode_audio(_SPACE.sub("", part.get("audio") or ""), audio)
+        data, audio = audio_in(self._core, part)
         item.audio = (item.audio or b"") + data
         item.audio_ms = len(item.audio) // audio.bytes_per_ms
-        self._hearing.hear(item, audio, known=part.get("transcript") or "")
-        return {"type": "input_audio", "transcript": part.get("transcript")}
+        if part["type"] == "input_audio":
+            self._hearing.hear(item, audio, known=part.get("transcript") or "")
+        return {"type": part["type"], "transcript": part.get("transcript")}
 
     def _audio_of(self, item: ConversationItem) -> bytes:
-        if item.response_id is None:
+        if item.response_id is None and item.body.get("role") != "assistant":
             return item.audio or b""
-        audio = audio_format(self._core.session.config["audio"]["output"]["format"])
+        audio = self._core.session.output_format
+        if item.response_id is None:
+            return (item.audio or b"")[: item.audio_ms * audio.bytes_per_ms]
         if item.spoken:
             return bytes(item.spoken[: item.audio_ms * audio.bytes_per_ms])
         length = item.audio_ms // block_ms(audio) * block_ms(audio)

@@ -209,7 +209,10 @@ class ItemWriter:
         self._core.emit(kind, **fields, part=part)
 
     def _conversation_event(self, kind: str, response: Response, item: ConversationItem) -> None:
-        # P-41: presumably only for items of the default conversation.
+        # P-41: presumably only for items of the default conversation, as long as they are in it:
+        # one that was deleted while it is spoken is not announced later.
+        if response.lane is Lane.DEFAULT and self._core.conversation.get(item.id) is not item:
+            return
         if response.lane is Lane.DEFAULT or self._core.behaviour.oob_emits_conversation_items:
             announced = self._core.behaviour.items_announced
             is_half = announced is ItemsAnnounced.HALVES and kind.endswith(".added")

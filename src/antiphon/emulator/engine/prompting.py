@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Any
 
 from antiphon.emulator.engine.core import Core
+from antiphon.emulator.engine.items import audio_in, check_ids
 from antiphon.emulator.engine.response import TokenCount
 from antiphon.emulator.shapes import errors
 from antiphon.emulator.state.conversation import ConversationItem, count_tokens
@@ -26,10 +27,12 @@ class Context:
     Args:
         latest: the items, from the last to the first; of a long conversation only the latest.
         tokens: of all items and the instructions.
+        cached: of those, what an earlier response was given too.
     """
 
     latest: list[ConversationItem]
     tokens: TokenCount = field(default_factory=TokenCount)
+    cached: TokenCount = field(default_factory=TokenCount)
 
     @property
     def text(self) -> str:
@@ -75,7 +78,10 @@ def gather(core: Core, params: Json) -> Context:
         )
     instructions = params.get("instructions") or core.session.config["instructions"]
     tokens.text += count_tokens(instructions)
-    return Context(latest, tokens)
+    cached = TokenCount()
+    if given is None:
+        cached = core.remembered.again(instructions, tokens)
+    return Context(latest, tokens, cached)
 
 
 def _resolve(core: Core, item: Json, place: int) -> ConversationItem:
@@ -84,9 +90,14 @@ def _resolve(core: Core, item: Json, place: int) -> ConversationItem:
         if found is None:
             raise errors.reference_missing(f"response.input[{place}].id", item["id"])
         return found
+    check_ids(core, item, f"response.input[{place}]")
     body = dict(item)
     body.setdefault("id", "")
     loose = ConversationItem(body)
+    for part in item.get("content") or ():
+        if part["type"] in ("input_audio", "output_audio"):
+            data, audio = audio_in(core, part)
+            loose.audio_ms += len(data) // audio.bytes_per_ms
     loose.recount()
     return loose
 

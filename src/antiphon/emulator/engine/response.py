@@ -128,6 +128,7 @@ class Response:
     cancel_reason: str = ""
     audio_ms: int = 0
     given: TokenCount = field(default_factory=TokenCount)
+    cached: TokenCount = field(default_factory=TokenCount)
     spent: TokenCount = field(default_factory=TokenCount)
 
     def moves(self, cause: Cause) -> bool:

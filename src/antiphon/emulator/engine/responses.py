@@ -193,6 +193,7 @@ class Responses:
             conversation_id=core.conversation.id if lane is Lane.DEFAULT else None,  # P-37
             event_id=request.event_id,
             given=context.tokens,
+            cached=context.cached,
         )
 
     # Running
@@ -362,6 +363,7 @@ class Responses:
             case CancelUsage.PARTIAL if response.items:
                 return _usage(response)
         response.given = TokenCount()
+        response.cached = TokenCount()
         response.spent = TokenCount()
         return _usage(response)  # P-62: all zeros
 
@@ -382,7 +384,7 @@ class Responses:
 
 def _usage(response: Response) -> Json:
     """P-167: the parts add up to the totals."""
-    given, spent = response.given, response.spent
+    given, spent, cached = response.given, response.spent, response.cached
     return {
         "total_tokens": given.total + spent.total,
         "input_tokens": given.total,
@@ -391,8 +393,12 @@ def _usage(response: Response) -> Json:
             "text_tokens": given.text,
             "audio_tokens": given.audio,
             "image_tokens": given.image,
-            "cached_tokens": 0,
-            "cached_tokens_details": {"text_tokens": 0, "audio_tokens": 0, "image_tokens": 0},
+            "cached_tokens": cached.total,  # P-477
+            "cached_tokens_details": {
+                "text_tokens": cached.text,
+                "audio_tokens": cached.audio,
+                "image_tokens": cached.image,
+            },
         },
         "output_token_details": {"text_tokens": spent.text, "audio_tokens": spent.audio},
     }

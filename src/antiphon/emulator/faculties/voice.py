@@ -3,6 +3,7 @@
 Both packages carry their models, so that nothing is downloaded: `pip install 'antiphon[voice]'`.
 """
 
+import os
 import sys
 import threading
 from array import array
@@ -116,6 +117,9 @@ class Voice:
 
     def _load_mouth(self) -> Any:
         if self._mouth is None:
+            # onnxruntime, which hibari runs on, tells its maker of its use, and keeps an id for
+            # that in the user's home, unless it is told not to before it is imported.
+            os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
             from hibari import Hibari
 
             self._mouth = Hibari()

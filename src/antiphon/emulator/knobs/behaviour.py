@@ -241,6 +241,9 @@ class Behaviour(CallKnobs):
         "Whether the items of one response are closed together at its end, or each at its own.",
         "P-138, P-139",
     )
+    max_id_chars: int = _knob(
+        32, "How long the ids of items and calls may be that a client gives.", "P-214, P-216"
+    )
     duplicate_item_id: DuplicateItemId = _knob(
         DuplicateItemId.APPEND, "What a client item with an existing id gets.", "P-213"
     )

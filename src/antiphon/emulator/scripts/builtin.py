@@ -1,7 +1,8 @@
 """The built-in conversation: small, predictable answers for when no script says otherwise.
 
-It echoes, counts, says what it is told to say, and calls a tool that the user speaks of, so that
-any client can be tried at once.
+It echoes, counts, says what it is told to say, and calls a tool that the user or the response's
+instructions speak of, so that any client can be tried at once. It remembers nothing and knows no
+sums: that takes a model.
 """
 
 import json
@@ -71,12 +72,21 @@ def _wanted_tool(prompt: Prompt) -> Mapping[str, Any] | None:
         return next((tool for tool in functions if tool["name"] == choice["name"]), None)
     if choice == "required":
         return functions[0]
-    spoken = set(re.findall(r"\w+", prompt.text.casefold()))
-    for tool in functions:
-        words = set(re.findall(r"[a-z0-9]+", str(tool["name"]).casefold()))
-        if words - {"get", "set", "the", "a"} and words - {"get", "set", "the", "a"} <= spoken:
-            return tool
+    # Frameworks ask for a call in the instructions of one response as often as users do in words.
+    for spoken in (_words(prompt.instructions), _words(prompt.text)):
+        for tool in functions:
+            wanted = _words(str(tool["name"])) - _SMALL
+            if wanted and wanted <= spoken:
+                return tool
     return None
+
+
+_SMALL = frozenset({"get", "set", "the", "a"})
+
+
+def _words(text: str) -> set[str]:
+    # `lookup_weather` is two words, as its user would say them.
+    return set(re.findall(r"[^\W_]+", text.casefold()))
 
 
 _SAMPLES: dict[str, Any] = {"integer": 1, "number": 1.0, "boolean": True, "array": [], "object": {}}

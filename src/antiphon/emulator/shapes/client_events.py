@@ -24,8 +24,10 @@ from antiphon.emulator.shapes.schema import (
 __all__ = ["CLIENT_EVENTS", "ITEM", "RESPONSE_PARAMS", "SESSION"]
 
 _ANY_STRING = string()
-_ID = string(limit=512)  # P-216: 32 for clients' own care; the server was not seen to refuse more.
-_CALL_ID = string(limit=32, pattern="[a-zA-Z0-9_-]+")  # P-214, P-215
+_ID = string(limit=512)
+# P-214 to P-216; how long they may be differs between servers, and is checked where they are added.
+_NEW_ID = string(limit=512, pattern="[a-zA-Z0-9_-]+")
+_CALL_ID = _NEW_ID
 _STATUS = string(values=("completed", "incomplete", "in_progress"))
 
 _FORMAT = tagged(
@@ -208,14 +210,21 @@ _USER_CONTENT = array(
     )
 )
 _SYSTEM_CONTENT = array(tagged("type", {"input_text": _INPUT_TEXT}))
-# P-226, P-228: only text of the assistant can be created by a client.
-_ASSISTANT_CONTENT = array(
-    tagged("type", {"output_text": obj({"type": _ANY_STRING, "text": _ANY_STRING}, ("text",))})
+_ASSISTANT_CONTENT = array(  # P-226, P-228
+    tagged(
+        "type",
+        {
+            "output_text": obj({"type": _ANY_STRING, "text": _ANY_STRING}, ("text",)),
+            "output_audio": obj(
+                {"type": _ANY_STRING, "audio": _ANY_STRING, "transcript": nullable(_ANY_STRING)}
+            ),
+        },
+    )
 )
 
 
 def _item(fields: dict[str, Check], required: tuple[str, ...]) -> Check:
-    common = {"id": _ID, "object": string(values=("realtime.item",)), "type": _ANY_STRING}
+    common = {"id": _NEW_ID, "object": string(values=("realtime.item",)), "type": _ANY_STRING}
     return obj({**common, "status": _STATUS, **fields}, required=required)
 
 
@@ -234,6 +243,15 @@ _MESSAGE = tagged(
         "system": _message(_SYSTEM_CONTENT),
     },
 )
+_LISTED_TOOL = obj(
+    {
+        "name": _ANY_STRING,
+        "input_schema": anything,
+        "description": nullable(_ANY_STRING),
+        "annotations": nullable(anything),
+    },
+    required=("name", "input_schema"),
+)
 _ITEM_SHAPES: dict[str, Check] = {
     "message": _MESSAGE,
     "function_call": _item(
@@ -242,6 +260,26 @@ _ITEM_SHAPES: dict[str, Check] = {
     ),
     "function_call_output": _item(
         {"call_id": _CALL_ID, "output": _ANY_STRING}, required=("call_id", "output")
+    ),
+    # P-474: what a client may give back of an earlier session.
+    "mcp_call": _item(
+        {
+            "name": _ANY_STRING,
+            "arguments": _ANY_STRING,
+            "server_label": _ANY_STRING,
+            "approval_request_id": nullable(_ANY_STRING),
+            "error": nullable(anything),
+            "output": nullable(_ANY_STRING),
+        },
+        required=("name", "arguments", "server_label"),
+    ),
+    "mcp_list_tools": _item(
+        {"server_label": _ANY_STRING, "tools": array(_LISTED_TOOL)},
+        required=("server_label", "tools"),
+    ),
+    "mcp_approval_request": _item(
+        {"name": _ANY_STRING, "arguments": _ANY_STRING, "server_label": _ANY_STRING},
+        required=("name", "arguments", "server_label"),
     ),
     "mcp_approval_response": _item(
         {"approval_request_id": _ANY_STRING, "approve": boolean, "reason": nullable(_ANY_STRING)},

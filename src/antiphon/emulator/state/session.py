@@ -102,6 +102,11 @@ class SessionState:
         return audio_format(self.config["audio"]["input"]["format"])
 
     @property
+    def output_format(self) -> AudioFormat:
+        """Format of the assistant's audio."""
+        return audio_format(self.config["audio"]["output"]["format"])
+
+    @property
     def turn_detection(self) -> Json | None:
         """Turn detection in force, or None for manual turns."""
         found: Json | None = self.config["audio"]["input"]["turn_detection"]

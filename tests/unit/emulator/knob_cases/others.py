@@ -105,6 +105,25 @@ def create_twice(behaviour: Behaviour) -> tuple[Emulated, list[Json]]:
     return client, client.send("conversation.item.create", item=user_text("Two.", id="item_a"))
 
 
+@shows("max_id_chars", 32)
+def ids_of_clients_have_32_characters_at_most(behaviour: Behaviour) -> None:
+    client = Emulated(behaviour)
+    error = client.error("conversation.item.create", item=user_text("One.", id="x" * 33))
+    assert error["message"] == (
+        "Invalid 'item.id': string too long. Expected a string with maximum length 32, but got a "
+        "string with length 33 instead."
+    )
+    client.send("conversation.item.create", item=user_text("One.", id="x" * 32))
+    assert client.engine.item_ids == ["x" * 32]
+
+
+@shows("max_id_chars", 64)
+def ids_of_clients_may_be_longer_elsewhere(behaviour: Behaviour) -> None:
+    client = Emulated(behaviour)
+    client.send("conversation.item.create", item=user_text("One.", id="x" * 64))
+    assert client.engine.item_ids == ["x" * 64]
+
+
 @shows("duplicate_item_id", "append")
 def duplicate_item_is_appended_behind_itself(behaviour: Behaviour) -> None:
     client, replies = create_twice(behaviour)
