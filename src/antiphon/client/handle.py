@@ -1,5 +1,6 @@
 """What a caller holds of one response: its streams, its moments, its outcome."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -8,11 +9,13 @@ import msgspec
 from antiphon.client.streams import Moment, Stream
 from antiphon.exceptions import (
     ConnectionClosed,
+    LocalProtocolError,
     RealtimeError,
     RequestTimeout,
     ResponseFailed,
     ResponseRejected,
 )
+from antiphon.protocol.playout import PlaybackKind
 from antiphon.protocol.response import Cause, Lane, Outcome, OutcomeKind, Response
 from antiphon.wire.items import ErrorInfo, Item, Usage
 from antiphon.wire.server_events import ServerEvent
@@ -72,9 +75,11 @@ class ResponseHandle:
     """
 
     __slots__ = (
+        "__weakref__",
         "_created",
         "_done",
         "_limits",
+        "_played",
         "_response",
         "_session",
         "_silent",
@@ -90,6 +95,7 @@ class ResponseHandle:
         self._limits = limits
         self._created: Moment[bool] = Moment()
         self._done: Moment[Outcome] = Moment()
+        self._played: Moment[PlaybackKind] | None = None
         # Once True nothing of the response reaches anybody any more (I1).
         self._silent = False
         self._subscribers: list[Callable[[ServerEvent], None]] = []
@@ -178,6 +184,51 @@ class ResponseHandle:
         """How it ended. Never raises and always comes: by the server's word or by a deadline."""
         return self._done
 
+    @property
+    def heard_ms(self) -> int | None:
+        """How much of it was heard, in ms, once its playback is over; None where nobody can know.
+
+        A player of `antiphon.audio` knows to the millisecond; on a call the server tells, when the
+        playback was cut (P-422).
+        """
+        playout = self._response.playout
+        return playout.heard_ms if playout is not None else None
+
+    async def played(self, timeout: float) -> PlaybackKind:  # noqa: ASYNC109 (it returns)
+        """Wait until nothing more of it is heard: for "goodbye, then hang up".
+
+        `done` comes seconds earlier, when the last word is generated (P-404).
+
+        Args:
+            timeout: seconds to wait at most, for a call whose playback nobody ends (P-416).
+
+        Returns:
+            What became of its sound; `UNSETTLED` when the time was over first.
+
+        Raises:
+            LocalProtocolError: nobody here knows what is heard: this is no call, and no player of
+                `antiphon.audio` plays it.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                if self._response.playout is None:
+                    await self._done
+                playout = self._response.playout
+                if playout is None:
+                    if self._response.audio_part is None:
+                        return PlaybackKind.NONE
+                    raise LocalProtocolError(
+                        "nobody knows when a reader of `audio` has played it; "
+                        "have it played by an antiphon.audio.Player"
+                    )
+                if playout.kind is not None:
+                    return playout.kind
+                if self._played is None:
+                    self._played = Moment()
+                return await self._played
+        except TimeoutError:
+            return PlaybackKind.UNSETTLED
+
     async def text(self) -> str:
         """Read `text_stream` to its end. After a cancellation: what was read until then.
 
@@ -192,8 +243,10 @@ class ResponseHandle:
         """Stop this response, and no other.
 
         Once this returns the streams have ended: nothing further is delivered, not even what had
-        already arrived. The server is told by id, as soon as there is one. Cancelling twice is
-        harmless. Await the result to learn how it ended on the server.
+        already arrived. The server is told by id, as soon as there is one; and a player, or a call
+        where nothing else would be silenced by it, stops playing what is generated already.
+        Cancelling twice is harmless. Await the result to learn how it ended on the server, or use
+        `Session.interrupt([handle])` for a receipt that says what became of its sound.
         """
         self._session._cancel([self])
         return self._done
@@ -267,6 +320,12 @@ class ResponseHandle:
         self._created.set(False)
         self._done.set(outcome)
 
+    def _sound_settled(self) -> None:
+        """Nothing more of it is heard."""
+        playout = self._response.playout
+        if self._played is not None and playout is not None and playout.kind is not None:
+            self._played.set(playout.kind)
+
     def _error(self, outcome: Outcome, closed: ConnectionClosed | None) -> RealtimeError | None:
         match outcome.kind:
             case OutcomeKind.FAILED:
@@ -280,6 +339,11 @@ class ResponseHandle:
                 return closed
             case _:
                 return None
+
+    @property
+    def _unread(self) -> bool:
+        """Whether a reader has not taken all of its audio."""
+        return self.audio.buffered > 0
 
     def _silence(self) -> None:
         self._silent = True

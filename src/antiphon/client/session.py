@@ -14,7 +14,7 @@ from antiphon.client.link import Link
 from antiphon.client.listeners import Listener, Listening
 from antiphon.client.pending import PendingReceipt, PendingRequest
 from antiphon.client.shell import Shell
-from antiphon.client.streams import Stream
+from antiphon.client.streams import Moment, Stream
 from antiphon.exceptions import (
     ConnectionClosed,
     ConnectionClosedOK,
@@ -23,7 +23,7 @@ from antiphon.exceptions import (
 )
 from antiphon.protocol.connection import Connection
 from antiphon.protocol.effects import Effects
-from antiphon.protocol.interruption import Scope
+from antiphon.protocol.interruption import PlaybackMode, Scope
 from antiphon.protocol.playback import TruncatePoint
 from antiphon.protocol.requests import Request
 from antiphon.protocol.response import Lane, OnBusy
@@ -131,36 +131,54 @@ class Session(Shell):
         self._apply(effects)
         return handle
 
-    def interrupt(self, scope: Scope | Iterable[ResponseHandle] = "all") -> PendingReceipt:
-        """Stop everything in flight that is meant, each response by its own id.
+    def interrupt(
+        self,
+        scope: Scope | Iterable[ResponseHandle] = "all",
+        *,
+        playback: PlaybackMode = "exact",
+    ) -> PendingReceipt:
+        """Stop everything in flight that is meant: what is generated, and what is still heard.
 
-        It has taken effect when this returns: no stream of these responses delivers anything any
-        more. The server is told at once, or for a response that it has not named yet, as soon as
+        It has taken effect when this returns: no stream of what was being generated delivers
+        anything any more, and no player in this process is handed another sample. The server is
+        told at once, each response by its own id, or for one that it has not named yet, as soon as
         it does. With nothing in flight nothing is sent. Calling it again sends nothing twice.
 
-        A response that the server has already completed is in flight no more, and what you have
-        not read of it stays readable, as the verdict of an out-of-band response should. To drop
-        the rest of a finished answer that is still being played, name its handle, or `cancel()` it.
+        A response that the server has completed is in flight as long as it is heard. Its sound is
+        dropped: by a player of `antiphon.audio`, which also has the conversation truncated at what
+        was heard; by a call, which does both by itself (P-411); and where a program reads
+        `handle.audio` on its own, all that it has not read yet. Its text, and its function calls,
+        have arrived and stay readable. To drop these as well, name its handle.
 
         Args:
             scope: `"all"`, `"default"` or `"out_of_band"`, each without the responses created
                 with `interruptible=False`; or handles, which are stopped as by their `cancel()`.
+            playback: a call has one buffer for the sound of all its responses, and clears it as a
+                whole (P-408, P-410). `"exact"` clears it only where nothing else would be
+                silenced; otherwise the receipt says `kept`. `"always"` clears it all the same,
+                `"never"` leaves all finished sound alone. A player in this process stops each
+                response by itself, so that there `"always"` is `"exact"`.
 
         Returns:
-            Something that may be awaited for the receipt: what became of each response.
+            Something that may be awaited for the receipt: what became of each response, of its
+            sound, and how much of it was heard.
 
         Raises:
-            LocalProtocolError: no such scope.
+            LocalProtocolError: no such scope, or no such `playback`.
         """
+        if playback not in ("exact", "always", "never"):
+            raise LocalProtocolError(f'no playback {playback!r}; use "exact", "always" or "never"')
         now = self._loop.time()
         if isinstance(scope, str):
             if scope not in ("all", "default", "out_of_band"):
                 raise LocalProtocolError(
                     f'no scope {scope!r}; use "all", "default", "out_of_band" or handles'
                 )
-            interruption, effects = self._connection.interrupt(scope, now)
+            if self._unread is not None and playback != "never":
+                self._note_unread(self._unread, scope)
+            interruption, effects = self._connection.interrupt(scope, now, playback=playback)
         else:
-            interruption, effects = self._cancelling(scope, now)
+            interruption, effects = self._cancelling(scope, now, playback)
         receipt = PendingReceipt(interruption)
         if interruption.settled:
             receipt._settle()
@@ -170,8 +188,33 @@ class Session(Shell):
 
     @property
     def in_flight(self) -> tuple[ResponseHandle, ...]:
-        """Responses that may still say something, or are asked for and may yet come to be."""
-        return tuple(one.owner for one in self._connection.unsettled if one.in_flight)
+        """What is asked for, being generated, or, with a player or on a call, still to be heard.
+
+        `interrupt()` stops these, and drops what readers of `handle.audio` have not read yet.
+        """
+        generating = [one for one in self._connection.unsettled if one.in_flight]
+        heard = [one for one in self._connection.playouts.audible if one.owner is not None]
+        return tuple(one.owner for one in dict.fromkeys((*generating, *heard)))
+
+    async def quiet(self, timeout: float) -> bool:  # noqa: ASYNC109 (it returns)
+        """Wait until nothing is generated and nothing is heard: for "goodbye, then hang up".
+
+        Args:
+            timeout: seconds to wait at most: on a call nobody may ever say that a playback has
+                ended (P-404, P-416).
+
+        Returns:
+            Whether it is quiet; False when the time was over first. What a program reads from
+            `handle.audio` and plays by itself is not known here, and not waited for.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                while not self._is_quiet():
+                    self._quiet = self._quiet or Moment()
+                    await self._quiet
+        except TimeoutError:
+            return False
+        return True
 
     def responses(self) -> AsyncIterator[ResponseHandle]:
         """Responses that the server makes of its own accord, as they come (server VAD, P-39)."""
@@ -390,6 +433,8 @@ class Session(Shell):
         Args:
             name: `"response"` (ResponseHandle: the server made one), `"opened"` (ResponseHandle:
                 the server named one, whoever asked for it), `"done"` (ResponseHandle: settled),
+                `"played"` (ResponseHandle: nothing more of it is heard; on calls and with a
+                player),
                 `"function_call"` (FunctionCall), `"turn"` (Turn), `"report"` (Report),
                 `"ended"` (ResponseHandle: nothing more is delivered, the outcome may be on its
                 way), `"connected"` (Session: the first time), `"connect_failed"` (ConnectError:

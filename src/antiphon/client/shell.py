@@ -13,6 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
+from weakref import WeakSet
 
 from antiphon.client.audio import Resampler
 from antiphon.client.batch import AudioBatch
@@ -43,19 +44,22 @@ from antiphon.protocol.effects import (
     Interrupted,
     Opened,
     Output,
+    PlaybackEnded,
     Refused,
     Report,
     ReportKind,
     Send,
     Settled,
+    Silence,
     TurnChanged,
 )
 from antiphon.protocol.effects import (
     FunctionCall as FunctionCallEffect,
 )
 from antiphon.protocol.input_audio import Turn
-from antiphon.protocol.interruption import Interruption
+from antiphon.protocol.interruption import Interruption, PlaybackMode, Scope, meant
 from antiphon.protocol.options import Options
+from antiphon.protocol.playout import PlayoutInput
 from antiphon.protocol.requests import Request
 from antiphon.protocol.response import Response
 from antiphon.wire.base import Malformed, UnknownEvent
@@ -147,6 +151,12 @@ class Shell:
         self._calling = False
         self._observers: list[Stream[Any]] = []
         self._resamplers: dict[int, Resampler] = {}
+        # What is over and was not read to its end; whoever dropped the handle will not.
+        self._unread: WeakSet[ResponseHandle] | None = None
+        # Who plays a response in this process: stops at once, and says how many ms were heard.
+        self._players: dict[Response, Callable[[], int]] = {}
+        # Set when nothing generates and nothing is heard; None where nobody waits for that.
+        self._quiet: Moment[None] | None = None
         self.counters: Counter[str] = Counter()
         """How often each kind of report was made, and what was dropped; for monitoring."""
 
@@ -458,19 +468,49 @@ class Shell:
         if self._callbacks:
             self._run_callbacks()
 
+    # --- what is heard ----------------------------------------------------------------------------
+
+    def _play(self, handle: ResponseHandle, stop: Callable[[], int]) -> None:
+        """From now on this player plays it."""
+        response = self._own(handle)
+        self._players[response] = stop
+        self._heard(response, PlayoutInput.SOUND)
+
+    def _heard(self, response: Response, fired: PlayoutInput, heard_ms: int | None = None) -> None:
+        """A player says how far it is."""
+        self._apply(self._connection.playouts.said(response, fired, self._loop.time(), heard_ms))
+
+    def _note_unread(self, handles: Iterable[ResponseHandle], scope: Scope) -> None:
+        """The core is to know of finished audio that a reader has not taken yet."""
+        waiting = [one._response for one in handles if one.outcome is not None and one._unread]
+        for response in meant(scope, waiting):
+            if response.playout is None:
+                self._connection.playouts.said(response, PlayoutInput.SOUND, self._loop.time())
+
+    def _is_quiet(self) -> bool:
+        connection = self._connection
+        return not connection.unsettled and not connection.playouts.audible
+
+    def _note_quiet(self) -> None:
+        if self._quiet is not None and self._is_quiet():
+            self._quiet.set(None)
+            self._quiet = None
+
     def _cancel(self, handles: Iterable[ResponseHandle]) -> None:
         self._apply_cancels(self._cancelling(handles, self._loop.time())[1])
 
     def _cancelling(
-        self, handles: Iterable[ResponseHandle], now: float
+        self, handles: Iterable[ResponseHandle], now: float, playback: PlaybackMode = "exact"
     ) -> tuple[Interruption, Effects]:
         asked = list(handles)
         responses = [self._own(handle) for handle in asked]
         for handle in asked:
             if handle.outcome is not None:
                 # Over on the server, but perhaps not yet read to its end (I1).
+                if playback != "never":
+                    self._note_unread([handle], "all")
                 handle._silence()
-        return self._connection.cancel(responses, now)
+        return self._connection.cancel(responses, now, playback=playback)
 
     def _own(self, handle: ResponseHandle) -> Response:
         if handle._session is not self:
@@ -508,10 +548,40 @@ class Shell:
     def _do_settled(self, effect: Settled) -> None:
         response = effect.response
         handle: ResponseHandle = response.owner
-        # The core remembers finished responses for a while; their buffers are the reader's alone.
-        response.owner = None
+        playout = response.playout
+        if playout is None or playout.settled:
+            # The core remembers finished responses for a while; their buffers are the reader's.
+            response.owner = None
         handle._settle(self._end)
+        if handle._unread:
+            if self._unread is None:
+                self._unread = WeakSet()
+            self._unread.add(handle)
+        handle._sound_settled()
         self._emit("done", handle)
+        if self._quiet is not None:
+            self._note_quiet()
+
+    def _do_silence(self, effect: Silence) -> None:
+        response = effect.response
+        stop = self._players.pop(response, None)
+        heard_ms = stop() if stop is not None else None
+        for handle in self._unread or ():
+            if handle._response is response:
+                handle.audio.end(discard=True)
+        cleared = PlayoutInput.CLEARED
+        self._carry_out(self._connection.playouts.said(response, cleared, self._loop.time(), heard_ms))
+
+    def _do_playback_ended(self, effect: PlaybackEnded) -> None:
+        response = effect.response
+        self._players.pop(response, None)
+        handle: ResponseHandle | None = response.owner
+        if handle is not None:
+            handle._sound_settled()
+            if response.outcome is not None:
+                response.owner = None
+            self._emit("played", handle)
+        self._note_quiet()
 
     def _do_interrupted(self, effect: Interrupted) -> None:
         if effect.interruption.owner is not None:
@@ -582,6 +652,8 @@ _CARRY_OUT: dict[type[Any], Callable[[Shell, Any], None]] = {
     Opened: Shell._do_opened,
     Ended: Shell._do_ended,
     Settled: Shell._do_settled,
+    Silence: Shell._do_silence,
+    PlaybackEnded: Shell._do_playback_ended,
     Interrupted: Shell._do_interrupted,
     FunctionCallEffect: Shell._do_function_call,
     Answered: Shell._do_answered,

@@ -292,6 +292,7 @@ class Connection:
         """
         self._configuration.follow(lost._configuration)
         self._items.follow(lost._items)
+        self.playouts.take_over(lost.playouts)
         for audio in lost.input_audio.latest:
             self.hold_audio(audio)
         for request in lost._requests.all():

@@ -111,10 +111,10 @@ class Interruption:
     def __init__(self, responses: Iterable[Response], playback: PlaybackMode = "exact") -> None:
         self.playback = playback
         self.responses = tuple(dict.fromkeys(responses))
-        # Invariant: the numbers of those of which not all is known that was asked about.
-        self.waiting = {one.number for one in self.responses if one.outcome is None or one.audible}
+        # Invariant: those of which not all is known that was asked about.
+        self.waiting = {one for one in self.responses if one.outcome is None or one.audible}
         # Those whose sound was not asked to be silent.
-        self._kept: set[int] = set()
+        self._kept: set[Response] = set()
         self.owner: Any = None
 
     @property
@@ -123,14 +123,13 @@ class Interruption:
 
     def keep(self, response: Response) -> None:
         """Its sound is left alone."""
-        self._kept.add(response.number)
+        self._kept.add(response)
 
     def response_settled(self, response: Response) -> bool:
         """Take note of what is known of it now; True when that was the last that was missing."""
-        number = response.number
-        if number not in self.waiting or response.outcome is None or self._pending(response):
+        if response not in self.waiting or response.outcome is None or self._pending(response):
             return False
-        self.waiting.discard(number)
+        self.waiting.discard(response)
         return not self.waiting
 
     def receipt(self) -> Receipt:
@@ -139,7 +138,7 @@ class Interruption:
 
     def _pending(self, one: Response) -> bool:
         playout = one.playout
-        return playout is not None and playout.state in _PENDING and one.number not in self._kept
+        return playout is not None and playout.state in _PENDING and one not in self._kept
 
     def _entry(self, one: Response) -> ReceiptEntry:
         playback = self._playback(one)
@@ -162,7 +161,7 @@ class Interruption:
                 return PlaybackKind.NONE
             finished = one.cause is Cause.FINISHED
             return PlaybackKind.PLAYED if finished else PlaybackKind.CLEARED
-        if one.number in self._kept:
+        if one in self._kept:
             return PlaybackKind.KEPT if playout.begun or playout.audible else PlaybackKind.NONE
         return playout.kind or PlaybackKind.UNSETTLED
 

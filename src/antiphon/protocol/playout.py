@@ -178,7 +178,6 @@ class Playout(msgspec.Struct, eq=False):
     """The playback of one response. Plain data; only `Playouts` changes it.
 
     Attributes:
-        number: of the response.
         local: whether it is played in this process; else by a call.
         state: where it stands in the table.
         kind: what became of it; None until it is settled.
@@ -189,7 +188,6 @@ class Playout(msgspec.Struct, eq=False):
         deadline: when to look at it again.
     """
 
-    number: int
     local: bool
     state: PlayoutState = PlayoutState.SILENT
     kind: PlaybackKind | None = None

@@ -50,10 +50,10 @@ class Playouts:
     """
 
     __slots__ = (
-        "_by_number",
         "_call",
         "_clear_wanted",
         "_deadlines",
+        "_known",
         "_next_event_id",
         "_options",
         "_requests",
@@ -75,7 +75,7 @@ class Playouts:
         self._next_event_id = next_event_id
         self._truncate = truncate
         # Those with a playout, oldest first; settled ones are remembered, within bounds (I9).
-        self._by_number: dict[int, Response] = {}
+        self._known: dict[Response, Playout] = {}
         self._clear_wanted = False
 
     # --- who is heard ---------------------------------------------------------------------------
@@ -83,17 +83,22 @@ class Playouts:
     @property
     def audible(self) -> list[Response]:
         """Those of which something is heard, or will be; oldest first."""
-        return [one for one in self._by_number.values() if one.audible]
+        return [one for one, playout in self._known.items() if playout.audible]
 
     def of(self, response: Response) -> Playout:
         """The playout of this response; made on first sight."""
         playout = response.playout
         if playout is None:
-            playout = response.playout = Playout(response.number, local=not self._call)
-            self._by_number[response.number] = response
-            if len(self._by_number) > self._options.remembered:
+            playout = response.playout = Playout(local=not self._call)
+        if response not in self._known:
+            self._known[response] = playout
+            if len(self._known) > self._options.remembered:
                 self._forget_one()
         return playout
+
+    def take_over(self, others: "Playouts") -> None:
+        """What a player in this process plays goes on when the connection is another."""
+        self._known.update((one, p) for one, p in others._known.items() if p.local and p.audible)
 
     # --- what the caller asks -------------------------------------------------------------------
 
@@ -104,10 +109,9 @@ class Playouts:
         cleared where everything that would be silenced is meant.
         """
         meant, mode = interruption.responses, interruption.playback
-        if not self._call and not self._by_number:
+        if not self._call and not self._known:
             return
-        numbers = {one.number for one in meant}
-        shared = [one for one in self.audible if one.number not in numbers and self._wanted(one)]
+        shared = [one for one in self.audible if one not in meant and self._wanted(one)]
         for response in meant:
             asks = self._call and response.outcome is None
             playout = self.of(response) if asks else response.playout
@@ -134,6 +138,30 @@ class Playouts:
                 self._fire(response, playout, _I.ASK_CLEAR, now, effects)
 
     # --- what the player says -------------------------------------------------------------------
+
+    def said(
+        self, response: Response, fired: PlayoutInput, now: float, heard_ms: int | None = None
+    ) -> Effects:
+        """What a player in this process says of a response.
+
+        Args:
+            response: what it plays.
+            fired: SOUND when it takes it on, STARTED with the first sample, STOPPED after the last
+                one, CLEARED when the rest was dropped.
+            now: the time.
+            heard_ms: with STOPPED and CLEARED: how much was heard, in ms. What of a cleared one was
+                not is taken out of the conversation (P-197). None: not known, and so nothing is.
+        """
+        effects: Effects = []
+        if fired is _I.SOUND:
+            self.sound(response, now, effects)
+        elif fired is _I.STARTED:
+            self.started(response, now, effects)
+        elif fired is _I.STOPPED:
+            self.stopped(response, now, effects, heard_ms)
+        else:
+            self.cleared(response, now, effects, heard_ms)
+        return effects
 
     def sound(self, response: Response, now: float, effects: Effects) -> None:
         """There is audio of it."""
@@ -198,7 +226,7 @@ class Playouts:
 
     def truncated(self, item_id: str, heard_ms: int, now: float, effects: Effects) -> None:
         """So much of this item was heard: the server says so by itself on a call (P-422)."""
-        for response in reversed(self._by_number.values()):
+        for response in reversed(self._known):
             playout = response.playout
             if playout is not None and item_id in response.item_ids:
                 playout.heard_ms = heard_ms
@@ -238,9 +266,9 @@ class Playouts:
     def due(self, playout: Playout, now: float, effects: Effects) -> None:
         """The playout's deadline has come."""
         playout.deadline = None
-        response = self._by_number.get(playout.number)
+        response = next((one for one, its in self._known.items() if its is playout), None)
         if response is None:
-            return
+            return  # forgotten
         if playout.state in _WAITS_FOR_START and any(
             _state(one) in (_S.PLAYING, _S.CLEARING) for one in self.audible
         ):
@@ -251,7 +279,7 @@ class Playouts:
 
     def lose(self, now: float, effects: Effects) -> None:
         """The connection is gone. A local player goes on with what it has."""
-        for response in list(self._by_number.values()):
+        for response in list(self._known):
             playout = response.playout
             if playout is not None and not playout.local:
                 self._fire(response, playout, _I.LOST, now, effects)
@@ -300,7 +328,7 @@ class Playouts:
 
     def _clear(self, response: Response, playout: Playout, now: float, effects: Effects) -> None:
         self._fire(response, playout, _I.CLEARED, now, effects)
-        if not playout.begun and playout.heard_ms is None:
+        if not playout.begun and not playout.local and playout.heard_ms is None:
             playout.heard_ms = 0
         # P-428: of an out-of-band response nothing more is told.
         if playout.local or playout.heard_ms is not None or response.lane is Lane.OUT_OF_BAND:
@@ -325,9 +353,9 @@ class Playouts:
         return _state(response) in (_S.DUE, _S.PLAYING)
 
     def _forget_one(self) -> None:
-        for number, response in self._by_number.items():
-            if not response.audible:
-                del self._by_number[number]
+        for response, playout in self._known.items():
+            if not playout.audible:
+                del self._known[response]
                 return
 
 
@@ -336,7 +364,7 @@ def tell_watchers(response: Response, effects: Effects) -> None:
     watchers = response.watchers
     if watchers:
         over = [watcher for watcher in watchers if watcher.response_settled(response)]
-        response.watchers = [one for one in watchers if response.number in one.waiting]
+        response.watchers = [one for one in watchers if response in one.waiting]
         effects.extend(Interrupted(watcher) for watcher in over)
 
 

@@ -220,7 +220,7 @@ class Responses:
             effects.append(Interrupted(interruption))
             return
         for response in interruption.responses:
-            if response.number in interruption.waiting:
+            if response in interruption.waiting:
                 response.watchers.append(interruption)
         self._stop(interruption.responses, now, effects)
         self.playouts.silence(interruption, now, effects)
