@@ -86,9 +86,28 @@ async def test_with_nothing_in_flight_nothing_is_sent(stage: Stage) -> None:
     assert len(await stage.settled(session.interrupt())) == 0
     handle = stage.ask()
     await stage.soon(handle.done)
+    assert len([_ async for _ in handle.audio]) > 0  # it was read, so it may have been heard
 
     assert len(await stage.settled(session.interrupt())) == 0
 
+    await stage.pause(0.1)
+    assert stage.cancelled_ids == []
+
+
+@sentence(6)
+async def test_of_what_is_over_only_the_audio_that_was_not_read_is_dropped(stage: Stage) -> None:
+    session = await stage.enter(script=Script([say("Short.", ms=200).always()]))
+    handle = stage.ask()
+    await stage.soon(handle.done)
+
+    receipt = session.interrupt()
+
+    assert [_ async for _ in handle.audio] == []
+    (entry,) = (await stage.settled(receipt)).silenced
+    assert (entry.playback, entry.heard_ms) == ("cleared", None)  # a reader's ear is its own
+    assert (entry.outcome.kind, entry.cancel_sent) == ("completed", False)
+    assert await stage.soon(handle.text()) == "Short."
+    assert len(await stage.settled(session.interrupt())) == 0
     await stage.pause(0.1)
     assert stage.cancelled_ids == []
 

@@ -570,7 +570,9 @@ class Shell:
             if handle._response is response:
                 handle.audio.end(discard=True)
         cleared = PlayoutInput.CLEARED
-        self._carry_out(self._connection.playouts.said(response, cleared, self._loop.time(), heard_ms))
+        self._carry_out(
+            self._connection.playouts.said(response, cleared, self._loop.time(), heard_ms)
+        )
 
     def _do_playback_ended(self, effect: PlaybackEnded) -> None:
         response = effect.response
