@@ -65,8 +65,10 @@ coverage: $(DEV_READY)  ## the tests under coverage; wire/ and protocol/ must be
 mutants: $(DEV_READY)  ## change the core on purpose and see whether a test fails (an hour)
 	$(BIN)/python -m tools.mutants
 
-docs: $(DEV_READY)  ## redraw what the documents take from the code
+docs: $(DEV_READY)  ## redraw what the documents take from the code, and build the site into build/site
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -m sphinx -b html -W --keep-going -q docs build/site
+	@echo "build/site/index.html"
 
 format: $(DEV_READY)  ## put code into the common format
 	$(BIN)/ruff check --fix .
