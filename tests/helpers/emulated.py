@@ -145,7 +145,7 @@ class Emulated:
 
     def configure(self, **session: Any) -> Json:
         """`session.update` that must succeed; the session."""
-        (reply,) = self.send("session.update", session={"type": "realtime", **session})
+        reply = self.send("session.update", session={"type": "realtime", **session})[0]
         assert reply["type"] == "session.updated", reply
         updated: Json = reply["session"]
         return updated

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
         call,
         fail,
         incomplete,
+        mcp_approval,
+        mcp_call,
         misheard,
         say,
         silence,
@@ -88,6 +90,8 @@ __all__ = [
     "call",
     "fail",
     "incomplete",
+    "mcp_approval",
+    "mcp_call",
     "misheard",
     "on",
     "profile",
@@ -110,8 +114,8 @@ _HOMES = {
     "knobs.pace": "Pace",
     "knobs.profiles": "PROFILES profile",
     "scripts.script": (
-        "Answer Prompt Script ScriptNotConsumed answer call fail incomplete misheard say "
-        "silence stall text"
+        "Answer Prompt Script ScriptNotConsumed answer call fail incomplete mcp_approval mcp_call "
+        "misheard say silence stall text"
     ),
     "running.server": "EmulatorServer",
     "running.threaded": "ThreadedServer",

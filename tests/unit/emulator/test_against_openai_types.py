@@ -15,6 +15,8 @@ from antiphon.emulator import (
     call,
     fail,
     incomplete,
+    mcp_approval,
+    mcp_call,
     misheard,
     say,
     text,
@@ -28,7 +30,7 @@ __all__: list[str] = []
 
 ANY_EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
 TURN = speech.user_voice(400) + bytes(48 * 400)
-# What the emulator can send on request; everything else in the catalogue is MCP, WebRTC or SIP.
+# What the emulator can send on request; everything else in the catalogue is WebRTC or SIP.
 EXPECTED = {
     "conversation.created",
     "conversation.item.added",
@@ -45,6 +47,9 @@ EXPECTED = {
     "input_audio_buffer.speech_started",
     "input_audio_buffer.speech_stopped",
     "input_audio_buffer.timeout_triggered",
+    "mcp_list_tools.completed",
+    "mcp_list_tools.failed",
+    "mcp_list_tools.in_progress",
     "rate_limits.updated",
     "response.content_part.added",
     "response.content_part.done",
@@ -52,6 +57,11 @@ EXPECTED = {
     "response.done",
     "response.function_call_arguments.delta",
     "response.function_call_arguments.done",
+    "response.mcp_call.completed",
+    "response.mcp_call.failed",
+    "response.mcp_call.in_progress",
+    "response.mcp_call_arguments.delta",
+    "response.mcp_call_arguments.done",
     "response.output_audio.delta",
     "response.output_audio.done",
     "response.output_audio_transcript.delta",
@@ -71,11 +81,17 @@ def conversation() -> Emulated:
         [
             answer(say("One moment."), call("lookup", {"city": "Oslo"}, call_id="call_1")),
             text("written"),
+            answer(
+                mcp_call("docs", "search", {"q": "Oslo"}, output="found"),
+                mcp_call("docs", "fetch", error="gone"),
+                mcp_approval("docs", "write"),
+            ),
             fail(after=say("I was")),
             incomplete(after=say("You should")),
             say("A long one.", ms=5000),
         ],
         hears=["What now?", misheard()],
+        mcp={"docs": ["search"], "gone": None},
         otherwise=say("Well."),
     )
     behaviour = Behaviour(pace=Pace(speed=20)).but(conversation_created="after_session_created")
@@ -83,7 +99,11 @@ def conversation() -> Emulated:
     detection = {"type": "server_vad", "idle_timeout_ms": 5000}
     client.configure(
         instructions="Be brief.",
-        tools=[{"type": "function", "name": "lookup", "parameters": {"type": "object"}}],
+        tools=[
+            {"type": "function", "name": "lookup", "parameters": {"type": "object"}},
+            {"type": "mcp", "server_label": "docs", "server_url": "https://docs.invalid"},
+            {"type": "mcp", "server_label": "gone", "server_url": "https://gone.invalid"},
+        ],
         audio={
             "input": {"turn_detection": detection, "transcription": {"model": "whisper-1"}},
         },
@@ -95,7 +115,7 @@ def conversation() -> Emulated:
     client.send("conversation.item.create", item=output)
     client.created_id(output_modalities=["text"], conversation="none", max_output_tokens=100)
     client.run(1)
-    for _ in range(2):
+    for _ in range(3):
         client.created_id()
         client.run(1)
     cut = client.created_id()

@@ -28,7 +28,9 @@ from antiphon.emulator.engine.hearing import Hearing
 from antiphon.emulator.engine.input_audio import InputAudio
 from antiphon.emulator.engine.items import Items
 from antiphon.emulator.engine.lanes import Lanes, Request
+from antiphon.emulator.engine.mcp import McpListings
 from antiphon.emulator.engine.outlet import FrameOutlet, WayOut
+from antiphon.emulator.engine.output import emit_item
 from antiphon.emulator.engine.received import Received
 from antiphon.emulator.engine.response import Response
 from antiphon.emulator.engine.responses import Responses
@@ -110,6 +112,7 @@ class Engine:
             add_item=self._items.add,
             after_default=self._after_default,
         )
+        self._listings = McpListings(core, emit_item)
         self._canceller = Canceller(core, self._responses)
         self._input = InputAudio(core, self._responses, hearing)
         self._handlers: dict[str, Callable[[Json], None]] = {
@@ -298,6 +301,7 @@ class Engine:
         responding = self._lanes.slot.holder is not None
         core.session.update(event["session"], responding=responding)
         core.emit("session.updated", session=core.session.config)
+        self._listings.look_at(event["session"].get("tools") or ())
 
     def _item_create(self, event: Json) -> None:
         self._items.create(event["item"], event.get("previous_item_id"), event.get("event_id"))

@@ -76,8 +76,10 @@ def plan(answer: Answer, *, modality: str, pace: Pace, audio: AudioFormat) -> It
     for output in answer.items:
         yield Step(StepKind.OPEN_ITEM, first_gap, output)
         first_gap = 0.0
-        if output.kind is OutputKind.CALL:
+        if output.kind in (OutputKind.CALL, OutputKind.MCP_CALL):
             yield from _text_steps(StepKind.ARGUMENTS, output.text, pace)
+        elif output.kind is OutputKind.MCP_APPROVAL:
+            pass  # it comes whole
         elif output.kind is OutputKind.SPEECH and modality == "audio":
             yield from _speech_steps(output.text, output.length_ms, pace, audio)
         else:

@@ -126,8 +126,9 @@ class InputAudio:
         if busy and not self._core.behaviour.vad_while_responding:  # P-299
             return
         self._talking = True
+        self._keep_format()
         self._data.clear()
-        self._start = at_ms * self._core.session.input_format.bytes_per_ms
+        self._start = at_ms * self._format.bytes_per_ms
         self._speech_started(Edge(EdgeKind.STARTED, at_ms, self._start))
 
     def speech_ends(self, at_ms: int, length_ms: int) -> None:
@@ -135,7 +136,8 @@ class InputAudio:
 
         Without turn detection it is only held, for a commit.
         """
-        self._data += bytes(length_ms * self._core.session.input_format.bytes_per_ms)
+        self._keep_format()
+        self._data += bytes(length_ms * self._format.bytes_per_ms)
         if self._talking:
             self._talking = False
             end = self._start + len(self._data)

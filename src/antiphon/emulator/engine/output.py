@@ -7,6 +7,7 @@ import pybase64
 from antiphon.emulator.audio.speech import marked, synthesize
 from antiphon.emulator.engine.core import Core
 from antiphon.emulator.engine.generation import Step, StepKind
+from antiphon.emulator.engine.mcp import MCP_KINDS, mcp_body, mcp_dones
 from antiphon.emulator.engine.response import Lane, OutputItem, Response
 from antiphon.emulator.knobs.choices import (
     CancelCloseItems,
@@ -14,10 +15,10 @@ from antiphon.emulator.knobs.choices import (
     ItemsAnnounced,
     MultiItemDoneOrder,
 )
-from antiphon.emulator.scripts.script import OutputKind
+from antiphon.emulator.scripts.script import Output, OutputKind
 from antiphon.emulator.state.conversation import ConversationItem, count_tokens
 
-__all__ = ["ItemWriter", "announce_item"]
+__all__ = ["ItemWriter", "announce_item", "emit_item"]
 
 Json = dict[str, Any]
 _OBFUSCATION = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -45,8 +46,10 @@ class ItemWriter:
             case StepKind.CLOSE_ITEM:
                 item = response.items[-1]
                 item.ended = True
-                # P-138: done events come together at the end; P-139: elsewhere one by one.
-                if self._core.behaviour.multi_item_done_order is MultiItemDoneOrder.ITEM_BY_ITEM:
+                # P-138: done events come together at the end; P-139: elsewhere one by one. What an
+                # MCP call brings is there before the model goes on.
+                order = self._core.behaviour.multi_item_done_order
+                if item.kind in MCP_KINDS or order is MultiItemDoneOrder.ITEM_BY_ITEM:
                     self._close(response, item, CancelCloseItems.FULL)
 
     def close_all(self, response: Response, how: CancelCloseItems) -> None:
@@ -64,14 +67,8 @@ class ItemWriter:
         kind = output.kind
         if kind is OutputKind.SPEECH and response.modality == "text":
             kind = OutputKind.TEXT
-        body: Json = {"id": core.ids.new("item"), "object": "realtime.item"}
-        if kind is OutputKind.CALL:
-            call_id = output.call_id or core.ids.new("call")
-            body |= {"type": "function_call", "status": "in_progress", "name": output.name}
-            body |= {"call_id": call_id, "arguments": ""}
-        else:
-            body |= {"type": "message", "status": "in_progress", "role": "assistant", "content": []}
-        if core.behaviour.phase:
+        body = self._begun(output, kind)
+        if core.behaviour.phase and kind not in MCP_KINDS:
             body["phase"] = "final_answer"
         item = ConversationItem(body, response_id=response.id, audio_start_ms=response.audio_ms)
         opened = OutputItem(len(response.items), output, kind, item)
@@ -80,10 +77,22 @@ class ItemWriter:
             core.conversation.append(item)
         core.emit("response.output_item.added", **self._place(response), item=body)
         self._conversation_event("conversation.item.added", response, item)
-        if kind is not OutputKind.CALL:
+        if kind in _PARTS:
             part_type, words, content = _PARTS[kind]
             body["content"].append({"type": content, words: ""})
             self._part_event("response.content_part.added", response, opened, part_type, words)
+
+    def _begun(self, output: Output, kind: OutputKind) -> Json:
+        core = self._core
+        if kind in MCP_KINDS:
+            return mcp_body(core, output)
+        body: Json = {"id": core.ids.new("item"), "object": "realtime.item"}
+        if kind is OutputKind.CALL:
+            call_id = output.call_id or core.ids.new("call")
+            body |= {"type": "function_call", "status": "in_progress", "name": output.name}
+            return body | {"call_id": call_id, "arguments": ""}
+        body |= {"type": "message", "status": "in_progress", "role": "assistant"}
+        return body | {"content": []}
 
     # Feeding
 
@@ -117,9 +126,12 @@ class ItemWriter:
 
     def _arguments(self, response: Response, delta: str) -> None:
         opened = self._add(response, delta)
-        fields = {**self._place(response, opened), "call_id": opened.item.body["call_id"]}
+        fields = self._place(response, opened)
+        is_mcp = opened.kind is OutputKind.MCP_CALL
+        if not is_mcp:
+            fields["call_id"] = opened.item.body["call_id"]
         self._core.emit(
-            "response.function_call_arguments.delta",
+            f"response.{'mcp' if is_mcp else 'function'}_call_arguments.delta",
             **fields,
             delta=delta,
             **self._obfuscation(),
@@ -139,7 +151,11 @@ class ItemWriter:
         if response.lane is Lane.DEFAULT:
             self._core.conversation.recount(opened.item)
         if how is CancelCloseItems.FULL:
-            if opened.kind is OutputKind.CALL:
+            if opened.kind in MCP_KINDS:
+                place = self._place(response, opened)
+                body = opened.item.body
+                mcp_dones(self._core, opened.output, body, place, ended=opened.ended)
+            elif opened.kind is OutputKind.CALL:
                 self._close_call(response, opened)
             else:
                 self._close_message(response, opened)
@@ -153,6 +169,9 @@ class ItemWriter:
 
     def _finish_body(self, opened: OutputItem) -> None:
         body = opened.item.body
+        if opened.kind in MCP_KINDS:
+            body["arguments"] = opened.text or body["arguments"]
+            return
         body["status"] = "completed" if opened.ended else "incomplete"
         if opened.kind is OutputKind.CALL:
             body["arguments"] = opened.text
@@ -217,7 +236,7 @@ class ItemWriter:
             announced = self._core.behaviour.items_announced
             is_half = announced is ItemsAnnounced.HALVES and kind.endswith(".added")
             if announced is not ItemsAnnounced.CREATED and not is_half:
-                _emit_item(self._core, kind, item)
+                emit_item(self._core, kind, item)
 
     def _obfuscation(self) -> Json:
         if not self._core.behaviour.obfuscation:
@@ -237,15 +256,16 @@ def announce_item(core: Core, item: ConversationItem) -> None:
     """Tell that an item of the client's, whole from the start, is in the conversation (P-117)."""
     match core.behaviour.items_announced:
         case ItemsAnnounced.CREATED:
-            _emit_item(core, "conversation.item.created", item)  # P-467
+            emit_item(core, "conversation.item.created", item)  # P-467
         case ItemsAnnounced.HALVES:
-            _emit_item(core, "conversation.item.added", item)  # P-466
+            emit_item(core, "conversation.item.added", item)  # P-466
         case ItemsAnnounced.ADDED:
-            _emit_item(core, "conversation.item.added", item)
-            _emit_item(core, "conversation.item.done", item)
+            emit_item(core, "conversation.item.added", item)
+            emit_item(core, "conversation.item.done", item)
 
 
-def _emit_item(core: Core, kind: str, item: ConversationItem) -> None:
+def emit_item(core: Core, kind: str, item: ConversationItem) -> None:
+    """Send a `conversation.item.*` event for an item."""
     if kind.endswith(".done") and not core.behaviour.item_done:
         return
     previous = item.before

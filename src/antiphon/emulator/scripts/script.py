@@ -39,6 +39,8 @@ __all__ = [
     "call",
     "fail",
     "incomplete",
+    "mcp_approval",
+    "mcp_call",
     "say",
     "silence",
     "stall",
@@ -56,6 +58,8 @@ class OutputKind(StrEnum):
     SPEECH = "speech"
     TEXT = "text"
     CALL = "call"
+    MCP_CALL = "mcp_call"
+    MCP_APPROVAL = "mcp_approval"
 
 
 class Status(StrEnum):
@@ -77,6 +81,9 @@ class Output:
         audio_ms: length of the audio, or None for a length that suits the words.
         name: a call's function.
         call_id: a call's id, or None for a new one.
+        server: the label of an MCP call's server.
+        result: what an MCP call brings.
+        error: why it fails, or "".
     """
 
     kind: OutputKind
@@ -84,6 +91,9 @@ class Output:
     audio_ms: int | None = None
     name: str = ""
     call_id: str | None = None
+    server: str = ""
+    result: str = ""
+    error: str = ""
 
     @property
     def length_ms(self) -> int:
@@ -241,6 +251,42 @@ def call(
     return Answer((Output(OutputKind.CALL, given, name=name, call_id=call_id),))
 
 
+def mcp_call(
+    server: str,
+    name: str,
+    arguments: Mapping[str, Any] | str | None = None,
+    *,
+    output: str = "",
+    error: str = "",
+) -> Answer:
+    """Call a tool of an MCP server, as the Realtime server does by itself (P-122, P-478).
+
+    Args:
+        server: the `server_label` of the session's tool.
+        name: the tool.
+        arguments: as an object, or as the very string to send.
+        output: what the call brings.
+        error: why it fails instead.
+    """
+    given = arguments if isinstance(arguments, str) else json.dumps(arguments or {})
+    made = Output(OutputKind.MCP_CALL, given, name=name, server=server, result=output, error=error)
+    return Answer((made,))
+
+
+def mcp_approval(
+    server: str, name: str, arguments: Mapping[str, Any] | str | None = None
+) -> Answer:
+    """Ask the user for leave to call a tool of an MCP server (`mcp_approval_request`).
+
+    Args:
+        server: the `server_label` of the session's tool.
+        name: the tool.
+        arguments: as an object, or as the very string to send.
+    """
+    given = arguments if isinstance(arguments, str) else json.dumps(arguments or {})
+    return Answer((Output(OutputKind.MCP_APPROVAL, given, name=name, server=server),))
+
+
 def answer(*parts: Answer, ending: Ending | None = None) -> Answer:
     """Several items in one response, ending as the last part does unless told."""
     items = tuple(item for part in parts for item in part.items)
@@ -308,6 +354,8 @@ class Script:
             `(speech)`.
         otherwise: what a response gets that no step fits: an answer, a function of the `Prompt`,
             or None for the built-in conversation.
+        mcp: the names of the tools that each MCP server has, by its label, or None for a server
+            that cannot be reached; others have the tools that the session allows by name.
         strict: a response that no step fits fails with code `script_exhausted`, and
             `assert_consumed` reports it.
     """
@@ -318,6 +366,7 @@ class Script:
         *,
         hears: Iterable[str | Misheard] = (),
         otherwise: Fallback | None = None,
+        mcp: Mapping[str, Sequence[str] | None] | None = None,
         strict: bool = False,
     ) -> None:
         self._steps: list[Answer] = list(steps)
@@ -328,6 +377,7 @@ class Script:
         self._hears = list(hears)
         self._heard = 0
         self._otherwise = otherwise
+        self._mcp = dict(mcp or {})
         self._strict = strict
         self._unexpected: list[Prompt] = []
 
@@ -358,6 +408,24 @@ class Script:
     def peek(self) -> str | Misheard:
         """What `hear` will return next."""
         return self._hears[self._heard] if self._heard < len(self._hears) else "(speech)"
+
+    def mcp_tools(self, server: str, allowed: Any = None) -> list[dict[str, Any]] | None:
+        """The tools of an MCP server, or None if it cannot be reached.
+
+        Args:
+            server: its label.
+            allowed: the tool's `allowed_tools` in the session.
+        """
+        if isinstance(allowed, dict):
+            allowed = allowed.get("tool_names")
+        names = self._mcp.get(server, allowed if isinstance(allowed, list) else ())
+        if names is None:
+            return None
+        schema = {"type": "object", "properties": {}}
+        return [
+            {"name": str(name), "input_schema": schema, "description": None, "annotations": None}
+            for name in names
+        ]
 
     @property
     def unconsumed(self) -> list[Answer]:
