@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from livekit.agents import APIConnectOptions, APIError, llm
 
-from antiphon.emulator import Answer, Behaviour, EmulatorServer, Engine, Faults, Pace, Script, say
+from antiphon.emulator import Answer, EmulatorServer, Engine, Faults, Pace, Script, profile, say
 from antiphon.emulator.audio import speech
 from livekit import rtc
 
@@ -51,9 +51,14 @@ def emulated(
     faults: Faults | None = None,
     api_key: str | None = None,
     seed: int = 0,
+    of: str = "openai",
     **knobs: Any,
 ) -> EmulatorServer:
-    """A server that answers with these steps, then "Yes.", at once unless its pace is given."""
+    """A server that answers with these steps, then "Yes.", at once unless its pace is given.
+
+    Args:
+        of: the profile that the knobs are laid over.
+    """
     knobs = {
         "pace": Pace.instant(),
         "cancel_latency_ms": 5,
@@ -61,7 +66,9 @@ def emulated(
         **knobs,
     }
     script = Script(steps, hears=list(hears), otherwise=say("Yes."))
-    return EmulatorServer(Behaviour(**knobs), script, faults=faults, api_key=api_key, seed=seed)
+    return EmulatorServer(
+        profile(of).but(**knobs), script, faults=faults, api_key=api_key, seed=seed
+    )
 
 
 def both(difference: str = "") -> pytest.MarkDecorator:

@@ -209,6 +209,50 @@ async def test_fallback_from_one_endpoint_to_another() -> None:
         assert told(result) == [("message", "From the second.")]
 
 
+# --- what the framework's interruptions mean for responses beside the conversation ---------------
+
+
+class Passing(Helper):
+    """An agent that can pass the caller on."""
+
+    @function_tool
+    async def pass_on(self) -> tuple[Agent, str]:
+        """Pass the caller on."""
+        return Helper(), "passed on"
+
+
+@pytest.mark.parametrize("tool", ["get_weather", "pass_on"])
+@pytest.mark.parametrize(
+    ("option", "survives"), [("always", False), ("on_speech", True), ("never", True)]
+)
+async def test_a_tools_reply_and_a_handoff_interrupt_too(
+    option: str, survives: bool, tool: str
+) -> None:
+    """Nobody speaks here: the framework interrupts before it asks for the next reply."""
+    agent = Passing()
+    steps = [
+        say("On and on. " * 2000).when(lane="out_of_band"),
+        call(tool, {"city": "Oslo"} if tool == "get_weather" else {}),
+        say("There you are.").always(),
+    ]
+    pace = Pace(first_output_ms=5, text_interval_ms=5)
+    async with (
+        emulated(*steps, pace=pace) as server,
+        started("antiphon", server, agent, interrupt_out_of_band=option) as session,
+    ):
+        realtime = agent.realtime_llm_session
+        assert isinstance(realtime, RealtimeSession)
+        side = realtime.create_response(conversation="none", output_modalities=["text"])
+        await side.created
+        result = await session.run(user_input="Go on.")
+        assert "function_call" in [event.item.type for event in result.events]
+        engine = server.sessions[-1]
+        if survives:
+            assert side.outcome is None and engine.active_responses == [side.id]
+        else:
+            assert (await side.done).kind == "cancelled"
+
+
 # --- the example: a guard beside the conversation ----------------------------------------------
 
 

@@ -9,6 +9,7 @@ from livekit.agents import llm
 
 from antiphon.emulator import Pace, call, say, text
 from antiphon.livekit.chat_ctx import Create, Delete, Mirror, diff
+from antiphon.livekit.names import Names
 from livekit import rtc
 from tests.helpers.cost import calls_in
 from tests.livekit.harness import BOTH, both, emulated, ids, open_session, until
@@ -308,6 +309,90 @@ async def test_truncated_text_is_what_was_shown(plugin: str) -> None:
         assert it.engine.item_ids == [message.item_id]
 
 
+async def cut_while_it_is_written(it: Any, shown: str) -> str:
+    """A long text is interrupted and cut, in the framework's order; the id of its message."""
+    wrote = asyncio.Event()
+    it.session.client.on("response.output_text.delta", lambda _: wrote.set())
+    await it.session.generate_reply()
+    added = await it.told("remote_item_added")
+    async with asyncio.timeout(5):
+        await wrote.wait()
+    it.session.interrupt()
+    it.session.truncate(
+        message_id=added.item.id, modalities=["text"], audio_end_ms=0, audio_transcript=shown
+    )
+    assert it.engine.received_of("conversation.item.delete") == []
+    return str(added.item.id)
+
+
+@pytest.mark.parametrize("shown", ["One two", ""])
+async def test_a_text_cut_while_it_is_written_is_what_was_shown(shown: str) -> None:
+    """The truncation comes before the server's `response.done`, which has more words."""
+    pace = Pace(first_output_ms=5, text_interval_ms=50)
+    async with (
+        emulated(text("One two three " * 50), pace=pace, cancel_latency_ms=50) as server,
+        open_session("antiphon", server, modalities=["text"]) as it,
+    ):
+        message_id = await cut_while_it_is_written(it, shown)
+        expected = [("assistant", shown)] if shown else []
+        assert [one for one in it.chat() if one[1]] == expected  # at once
+        await it.told("metrics_collected")
+        await it.received("conversation.item.delete")
+        await it.settled()
+        assert it.chat() == expected
+        assert it.engine.item_ids == ([message_id] if shown else [])
+        told = [one["item"] for one in it.engine.received_of("conversation.item.create")]
+        assert [one["content"][0]["text"] for one in told if one["role"] == "assistant"] == (
+            [shown] if shown else []
+        )
+        # And so has a replay.
+        server.clear()
+        await it.told("session_reconnected")
+        await it.settled()
+        assert it.chat() == expected
+        told = [one["item"] for one in it.engine.received_of("conversation.item.create")]
+        assert [one["content"][0]["text"] for one in told if one["role"] == "assistant"] == (
+            [shown] if shown else []
+        )
+
+
+async def test_a_text_cut_while_it_is_written_survives_a_loss_before_its_end() -> None:
+    pace = Pace(first_output_ms=5, text_interval_ms=50)
+    async with (
+        emulated(text("One two three " * 50), pace=pace, cancel_latency_ms=10_000) as server,
+        open_session("antiphon", server, modalities=["text"]) as it,
+    ):
+        await cut_while_it_is_written(it, "One two")
+        server.clear()
+        await it.told("session_reconnected")
+        await it.settled()
+        assert it.chat() == [("assistant", "One two")]
+        told = [one["item"] for one in it.engine.received_of("conversation.item.create")]
+        assert told[0]["content"] == [{"type": "output_text", "text": "One two"}]
+
+
+async def test_a_message_that_is_replaced_is_never_missing() -> None:
+    """Its deletion and its creation are two requests; the framework may look in between."""
+    async with (
+        emulated(text("Hello there.")) as server,
+        open_session("antiphon", server, modalities=["text"]) as it,
+    ):
+        (message,) = (await it.reply()).messages
+        await it.told("metrics_collected")
+        seen: list[list[tuple[str, str]]] = []
+        it.session.client.on("conversation.item.deleted", lambda _: seen.append(it.chat()))
+        it.session.truncate(
+            message_id=message.item_id,
+            modalities=["text"],
+            audio_end_ms=0,
+            audio_transcript="Hello",
+        )
+        seen.append(it.chat())
+        await it.told("remote_item_added", 2)
+        assert seen == [[("assistant", "Hello")]] * 2
+        assert it.chat() == [("assistant", "Hello")]
+
+
 @BOTH
 async def test_remote_items_are_told_with_their_place(plugin: str) -> None:
     async with emulated(say("One."), say("Two.")) as server, open_session(plugin, server) as it:
@@ -415,6 +500,6 @@ def test_replay_leaves_out_what_the_server_would_refuse() -> None:
     orphan = llm.FunctionCallOutput(id="p", call_id="y", name="f", output="8", is_error=False)
     for item in (message("a"), made, output, orphan, message("silent", "")):
         mirror.add(item, None)
-    assert [one["id"] for one in mirror.replay()] == ["a", "c", "o"]
+    assert [one["id"] for one in mirror.replay(Names())] == ["a", "c", "o"]
     # What was not told is not there any more.
     assert [one.id for one in mirror.items] == ["a", "c", "o"]

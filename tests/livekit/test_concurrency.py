@@ -13,7 +13,7 @@ from antiphon import OutcomeKind
 from antiphon.emulator import Pace, call, say
 from antiphon.emulator.audio import speech
 from antiphon.livekit import RealtimeModel
-from tests.livekit.harness import both, emulated, open_session, until
+from tests.livekit.harness import both, emulated, open_session, pushed, until
 
 __all__: list[str] = []
 
@@ -265,6 +265,44 @@ async def test_interruption_of_one_lane() -> None:
         await it.session.interrupt("out_of_band")
         assert it.engine.active_responses == [event.response_id]
         await it.session.interrupt("default")
+        assert it.engine.active_responses == []
+
+
+@pytest.mark.parametrize("heard_by", ["server", "framework"])
+async def test_only_the_users_speech_stops_what_is_out_of_band(heard_by: str) -> None:
+    steps = [say("Long.", ms=60_000).always()]
+    vad = {"type": "server_vad", "silence_duration_ms": 200, "interrupt_response": False}
+    async with (
+        emulated(*steps, pace=SLOW) as server,
+        open_session(
+            "antiphon", server, interrupt_out_of_band="on_speech", turn_detection=vad
+        ) as it,
+    ):
+
+        def speak() -> None:
+            if heard_by == "server":
+                pushed(it.session, speech.user_voice(400))
+            else:
+                it.session.start_user_activity()
+
+        await it.session.generate_reply()
+        side = it.session.create_response(conversation="none")
+        await side.created
+        await it.session.interrupt()
+        assert it.engine.active_responses == [side.id], "nobody has spoken"
+        speak()
+        if heard_by == "server":
+            await it.told("input_speech_started")
+        await it.session.interrupt()
+        assert it.engine.active_responses == []
+        # Once there is an answer, the next interruption has another reason.
+        await it.session.generate_reply()
+        again = it.session.create_response(conversation="none")
+        await again.created
+        await it.session.interrupt()
+        assert it.engine.active_responses == [again.id]
+        # Who says what is meant gets that.
+        await it.session.interrupt("all")
         assert it.engine.active_responses == []
 
 

@@ -117,6 +117,26 @@ async def test_partial_words_of_a_failed_transcription_become_final(plugin: str)
         assert told[-1].transcript == told[-2].transcript != ""
 
 
+async def test_a_transcript_that_comes_twice_is_told_once() -> None:
+    # P-314
+    name = "conversation.item.input_audio_transcription.completed"
+    faults = Faults(on(name).duplicate())
+    async with (
+        emulated(say("Hello."), hears=["Hi there."], faults=faults) as server,
+        open_session("antiphon", server, turn_detection=VAD) as it,
+    ):
+        twice: list[object] = []
+        it.session.client.on(name, twice.append)
+        pushed(it.session, TURN)
+        await until(lambda: len(twice) == 2)
+        await it.told("metrics_collected", 2)
+        final = [one for one in it.all("input_audio_transcription_completed") if one.is_final]
+        assert [one.transcript for one in final] == ["Hi there."]
+        kinds = [type(one).__name__ for one in it.all("metrics_collected")]
+        assert sorted(kinds) == ["RealtimeModelMetrics", "STTMetrics"]
+        assert it.chat() == [("user", "Hi there."), ("assistant", "Hello.")]
+
+
 @BOTH
 async def test_commit_by_hand(plugin: str) -> None:
     async with (

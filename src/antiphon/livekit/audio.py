@@ -63,20 +63,20 @@ class Microphone:
         while len(self._rest) >= _CHUNK:
             piece = bytes(self._rest[:_CHUNK])
             del self._rest[:_CHUNK]
-            yield self._handed_out(piece)
+            yield self._count(piece)
 
     def flush(self) -> Iterator[bytes]:
         """What is left over: it belongs to this turn, not to the next."""
         if self._rest:
             piece = bytes(self._rest)
             self._rest.clear()
-            yield self._handed_out(piece)
+            yield self._count(piece)
 
     def clear(self) -> None:
         self._rest.clear()
         self.uncommitted_ms = 0.0
 
-    def _handed_out(self, piece: bytes) -> bytes:
+    def _count(self, piece: bytes) -> bytes:
         self.uncommitted_ms += len(piece) * 1000 / (2 * SAMPLE_RATE)
         return piece
 

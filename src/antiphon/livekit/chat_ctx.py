@@ -1,7 +1,6 @@
 """The chat context: the framework's items and the protocol's, and how one list becomes another."""
 
 import base64
-import hashlib
 import logging
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
@@ -11,6 +10,8 @@ from livekit.agents import llm
 
 from antiphon import Item
 from antiphon.livekit.audio import to_pcm
+from antiphon.livekit.names import Names
+from antiphon.livekit.words import sendable_text
 
 __all__ = ["ROOT", "Create", "Delete", "Mirror", "diff", "from_wire", "to_wire"]
 
@@ -23,7 +24,6 @@ _KINDS = ("message", "function_call", "function_call_output")
 # The framework keeps an agent's instructions as messages of these ids; they are sent as the
 # session's instructions, never as items. Its source says that the values must not change.
 _INSTRUCTIONS = frozenset({"lk.agent_task.instructions", "lk.agent_task.instructions.dynamic"})
-_CALL_ID_LIMIT = 32  # P-214
 
 
 class Create(NamedTuple):
@@ -86,7 +86,7 @@ def _longest_rising(places: list[tuple[int, str]]) -> set[str]:
 def _text_changed(old: llm.ChatItem, new: llm.ChatItem) -> bool:
     if old.type != "message" or new.type != "message" or not old.content:
         return False
-    return old.text_content != new.text_content
+    return sendable_text(old.text_content or "") != sendable_text(new.text_content or "")
 
 
 # --- the mirror ---------------------------------------------------------------------------------
@@ -104,6 +104,8 @@ class Mirror:
         self._order: list[str] = []
         # Created here with "root": a null predecessor means first for these, unknown for others.
         self.first: set[str] = set()
+        # Deletions under way, in the order in which they were sent (P-313).
+        self.deleting: dict[str, None] = {}
 
     def __contains__(self, item_id: str) -> bool:
         return item_id in self._items
@@ -141,6 +143,11 @@ class Mirror:
         self.first.discard(key)
         return self._order[place - 1] if place else None
 
+    def before(self, item_id: str) -> str:
+        """The id of the item in front of this one; ROOT for the first."""
+        place = self._order.index(item_id)
+        return self._order[place - 1] if place else ROOT
+
     def remove(self, item_id: str) -> None:
         if self._items.pop(item_id, None) is not None:
             self._order.remove(item_id)
@@ -151,18 +158,27 @@ class Mirror:
         self._order = [key for key in self._order if key in kept]
         self._items = {key: self._items[key] for key in self._order}
 
-    def replay(self) -> list[dict[str, Any]]:
+    def replay(self, names: Names) -> list[dict[str, Any]]:
         """The items for a new connection; what cannot be put into words is forgotten.
 
         Out-of-band items were never here. A function call may still wait for its output; an
         output whose call is gone would be refused (P-225).
         """
         calls = {item.call_id for item in self.items if item.type == "function_call"}
+        answered = {item.call_id for item in self.items if item.type == "function_call_output"}
         told: dict[str, dict[str, Any]] = {}
         for item in self.items:
             if item.type == "function_call_output" and item.call_id not in calls:
                 continue
-            wire = to_wire(item)
+            if item.type == "function_call" and not item.arguments:
+                if item.call_id not in answered:
+                    continue  # it was being written when the connection was lost: nobody has it
+            try:
+                wire = to_wire(item, names)
+            except Exception as wrong:
+                kind = type(wrong).__name__
+                logger.warning("item %s is not told again: %s: %s", item.id, kind, wrong)
+                continue
             if wire is not None:
                 told[item.id] = wire
         self.keep(told)
@@ -172,34 +188,30 @@ class Mirror:
 # --- items --------------------------------------------------------------------------------------
 
 
-def to_wire(item: llm.ChatItem) -> dict[str, Any] | None:
+def to_wire(item: llm.ChatItem, names: Names) -> dict[str, Any] | None:
     """An item as a client may create it; None for one that has no place on the server.
 
     Raises:
-        ValueError: an image cannot be read.
+        Exception: an image or a piece of audio cannot be read; of the framework's kind or PIL's.
     """
     if item.type == "function_call":
-        return {
-            "id": item.id,
-            "type": "function_call",
-            "call_id": _call_id(item.call_id),
-            "name": item.name,
-            "arguments": item.arguments,
+        wire: dict[str, Any] = {
+            "call_id": names.out(item.call_id),
+            "name": sendable_text(item.name),
+            "arguments": sendable_text(item.arguments),
         }
-    if item.type == "function_call_output":
-        return {
-            "id": item.id,
-            "type": "function_call_output",
-            "call_id": _call_id(item.call_id),
-            "output": item.output,
-        }
-    if item.type == "message":
+    elif item.type == "function_call_output":
+        wire = {"call_id": names.out(item.call_id), "output": sendable_text(item.output)}
+    elif item.type == "message":
         role = "system" if item.role == "developer" else item.role
         parts = [_part(part, role) for part in item.content]
         content = [part for part in parts if part is not None]
-        if content:
-            return {"id": item.id, "type": "message", "role": role, "content": content}
-    return None
+        if not content:
+            return None
+        wire = {"role": role, "content": content}
+    else:
+        return None
+    return {"id": names.out(item.id), "type": item.type, **wire}
 
 
 def _part(part: Any, role: str) -> dict[str, Any] | None:
@@ -207,13 +219,15 @@ def _part(part: Any, role: str) -> dict[str, Any] | None:
         return _image(part) if role == "user" else None
     if isinstance(part, llm.AudioContent):
         if role != "user":
-            return {"type": "output_text", "text": part.transcript} if part.transcript else None
+            words = sendable_text(part.transcript or "")
+            return {"type": "output_text", "text": words} if words else None
         audio = base64.b64encode(to_pcm(part.frame)).decode()
         spoken = {"type": "input_audio", "audio": audio}
-        return {**spoken, "transcript": part.transcript} if part.transcript else spoken
+        words = sendable_text(part.transcript or "")
+        return {**spoken, "transcript": words} if words else spoken
     if isinstance(part, str) or hasattr(part, "render"):  # the framework's Instructions
         kind = "output_text" if role == "assistant" else "input_text"
-        return {"type": kind, "text": str(part)}
+        return {"type": kind, "text": sendable_text(str(part))}
     return None
 
 
@@ -229,27 +243,22 @@ def _image(image: llm.ImageContent) -> dict[str, Any] | None:
     return part if detail == "auto" else {**part, "detail": detail}
 
 
-def _call_id(call_id: str) -> str:
-    """P-214. Long ids come from other providers; a call and its output get the same short one."""
-    if len(call_id) <= _CALL_ID_LIMIT:
-        return call_id
-    return hashlib.sha256(call_id.encode()).hexdigest()[:_CALL_ID_LIMIT]
-
-
-def from_wire(item: Item) -> llm.ChatItem | None:
+def from_wire(item: Item, names: Names) -> llm.ChatItem | None:
     """The server's item as the framework has it, without audio; None for a kind it has not."""
     if not item.id:
         return None
+    item_id = names.back(item.id)
+    call_id = names.back(item.call_id) if item.call_id else item_id
     if item.type == "function_call":
         return llm.FunctionCall(
-            id=item.id,
-            call_id=item.call_id or item.id,
+            id=item_id,
+            call_id=call_id,
             name=item.name or "",
             arguments=item.arguments or "",
         )
     if item.type == "function_call_output":
         return llm.FunctionCallOutput(
-            id=item.id, call_id=item.call_id or item.id, output=item.output or "", is_error=False
+            id=item_id, call_id=call_id, output=item.output or "", is_error=False
         )
     if item.type != "message" or item.role not in ("user", "assistant", "system"):
         return None
@@ -259,4 +268,4 @@ def from_wire(item: Item) -> llm.ChatItem | None:
             content.append(llm.ImageContent(image=part.image_url))
         elif words := part.text or part.transcript:
             content.append(words)
-    return llm.ChatMessage(id=item.id, role=item.role, content=content)  # type: ignore[arg-type]
+    return llm.ChatMessage(id=item_id, role=item.role, content=content)  # type: ignore[arg-type]

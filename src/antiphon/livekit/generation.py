@@ -34,7 +34,7 @@ class _Message:
         self.modalities: asyncio.Future[Modalities] = asyncio.Future()
         self.words = ""
 
-    def are(self, modalities: Modalities) -> None:
+    def settle(self, modalities: Modalities) -> None:
         if not self.modalities.done():
             self.modalities.set_result(list(modalities))
 
@@ -48,7 +48,7 @@ class _Message:
             self.audio.send_nowait(frame(pcm))
 
     def end(self, modalities: Modalities, *, discard: bool = False) -> None:
-        self.are(modalities)
+        self.settle(modalities)
         _close(self.text, discard)
         _close(self.audio, discard)
 
@@ -116,7 +116,7 @@ class Generation:
         match event.type:
             case "response.output_audio.delta":
                 message = self._message(event)
-                message.are(_SPOKEN)
+                message.settle(_SPOKEN)
                 message.sound(event.delta)
             case "response.output_audio_transcript.delta":
                 self._message(event).say(event.delta)
@@ -126,7 +126,7 @@ class Generation:
                 self._open(event.item.id or _position(event))
             case "response.content_part.added":
                 # P-129: the part's type is "text" or "audio", with GA servers too.
-                self._message(event).are(_WRITTEN if event.part.type == "text" else _SPOKEN)
+                self._message(event).settle(_WRITTEN if event.part.type == "text" else _SPOKEN)
             case "response.output_item.done" if event.item.type == "message":
                 message = self._open(event.item.id or _position(event))
                 message.end(self._modalities)
@@ -141,7 +141,7 @@ class Generation:
             message = self._messages[item_id] = _Message(item_id)
             if self._modalities is _WRITTEN:
                 message.audio.close()
-                message.are(_WRITTEN)
+                message.settle(_WRITTEN)
             if not self._message_stream.closed:
                 self._message_stream.send_nowait(
                     known(

@@ -22,9 +22,11 @@ from antiphon.livekit.options import (
     AZURE_TRANSCRIPTION,
     AZURE_TURN_DETECTION,
     DEFAULTS,
+    InterruptOutOfBand,
     ModelOptions,
     address,
     hands_turns_over_by_half,
+    on_this_machine,
     read,
     read_given,
     server_takes_turns,
@@ -67,11 +69,14 @@ class RealtimeModel(llm.RealtimeModel):
         conn_options: how often, and how soon, to connect again.
         max_in_flight: at most so many responses at once. 1 is the model of the stock plugin, where
             out-of-band responses wait for their turn too; None for as many as the server takes.
+        interrupt_out_of_band: which of the framework's interruptions stop responses out of band
+            too. `"always"`: each, and the framework also interrupts before a tool's reply and at
+            a handoff; `"on_speech"`: only those since the user has spoken; `"never"`.
         temperature: not an option of the API any more; ignored.
 
     Raises:
-        ValueError: an option's value cannot mean anything, or there is no API key. The message
-            begins with the option's name.
+        ValueError: an option's value cannot mean anything, or there is no API key (a server on
+            this machine needs none). The message begins with the option's name.
     """
 
     def __init__(
@@ -97,6 +102,7 @@ class RealtimeModel(llm.RealtimeModel):
         max_session_duration: NotGivenOr[float | None] = NOT_GIVEN,
         conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS,
         max_in_flight: int | None = None,
+        interrupt_out_of_band: InterruptOutOfBand = "always",
         temperature: NotGivenOr[float] = NOT_GIVEN,
     ) -> None:
         settings = DEFAULTS | read_given(
@@ -131,17 +137,19 @@ class RealtimeModel(llm.RealtimeModel):
             logger.warning("temperature is no option of the Realtime API any more; ignored")
         api_version = api_version or os.environ.get("OPENAI_API_VERSION")
         azure = any(one is not None for one in (api_version, entra_token, azure_deployment))
+        url = address(
+            base_url if is_given(base_url) else _base_url(azure),
+            model=(azure_deployment or model) if azure else model,
+            azure=azure,
+            api_version=api_version if azure else None,
+        )
+        api_key = api_key or os.environ.get("OPENAI_API_KEY")
         self.options = ModelOptions(
             model=read("model", model),
             modalities=spoken,
             settings=settings,
-            url=address(
-                base_url if is_given(base_url) else _base_url(azure),
-                model=(azure_deployment or model) if azure else model,
-                azure=azure,
-                api_version=api_version if azure else None,
-            ),
-            headers=_headers(api_key or os.environ.get("OPENAI_API_KEY"), entra_token, azure),
+            url=url,
+            headers=_headers(api_key, entra_token, azure, needed=not on_this_machine(url)),
             azure=azure,
             beta=azure and api_version is not None,
             max_session_duration=read(
@@ -152,6 +160,7 @@ class RealtimeModel(llm.RealtimeModel):
             ),
             conn_options=read("conn_options", conn_options),
             max_in_flight=read("max_in_flight", max_in_flight),
+            interrupt_out_of_band=read("interrupt_out_of_band", interrupt_out_of_band),
         )
         self.http_session = http_session
         self._sessions: weakref.WeakSet[RealtimeSession] = weakref.WeakSet()
@@ -167,9 +176,22 @@ class RealtimeModel(llm.RealtimeModel):
         entra_token: str | None = None,
         api_version: str | None = None,
         base_url: str | None = None,
+        voice: Any = _DEFAULT_VOICE,
+        modalities: NotGivenOr[Sequence[Literal["text", "audio"]]] = NOT_GIVEN,
+        tool_choice: NotGivenOr[llm.ToolChoice | None] = NOT_GIVEN,
         input_audio_transcription: NotGivenOr[Any] = NOT_GIVEN,
+        input_audio_noise_reduction: NotGivenOr[Any] = NOT_GIVEN,
         turn_detection: NotGivenOr[Any] = NOT_GIVEN,
-        **options: Any,
+        speed: NotGivenOr[float] = NOT_GIVEN,
+        tracing: NotGivenOr[Any] = NOT_GIVEN,
+        truncation: NotGivenOr[Any] = NOT_GIVEN,
+        reasoning: NotGivenOr[Any] = NOT_GIVEN,
+        http_session: aiohttp.ClientSession | None = None,
+        max_session_duration: NotGivenOr[float | None] = NOT_GIVEN,
+        conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS,
+        max_in_flight: int | None = None,
+        interrupt_out_of_band: InterruptOutOfBand = "always",
+        temperature: NotGivenOr[float] = NOT_GIVEN,
     ) -> Self:
         """A deployment on Azure OpenAI.
 
@@ -182,7 +204,7 @@ class RealtimeModel(llm.RealtimeModel):
             base_url: the whole address, instead of `azure_endpoint`.
             input_audio_transcription, turn_detection: as in the constructor, with the defaults
                 that suit Azure.
-            options: any other option of the constructor.
+            voice, modalities and the rest: as in the constructor.
 
         Raises:
             ValueError: no credentials, no endpoint, two endpoints, or an option is wrong.
@@ -210,7 +232,20 @@ class RealtimeModel(llm.RealtimeModel):
                 else AZURE_TRANSCRIPTION
             ),
             turn_detection=turn_detection if given else AZURE_TURN_DETECTION,
-            **options,
+            voice=voice,
+            modalities=modalities,
+            tool_choice=tool_choice,
+            input_audio_noise_reduction=input_audio_noise_reduction,
+            speed=speed,
+            tracing=tracing,
+            truncation=truncation,
+            reasoning=reasoning,
+            http_session=http_session,
+            max_session_duration=max_session_duration,
+            conn_options=conn_options,
+            max_in_flight=max_in_flight,
+            interrupt_out_of_band=interrupt_out_of_band,
+            temperature=temperature,
         )
         # Azure's default is not the caller's wish: the framework may switch it off.
         made.capabilities.can_disable_turn_detection = not given
@@ -297,8 +332,10 @@ def _base_url(azure: bool) -> str:
     return f"{endpoint.rstrip('/')}/openai"
 
 
-def _headers(api_key: str | None, entra_token: str | None, azure: bool) -> dict[str, str]:
-    if not azure and api_key is None:
+def _headers(
+    api_key: str | None, entra_token: str | None, azure: bool, *, needed: bool
+) -> dict[str, str]:
+    if not azure and api_key is None and needed:
         raise ValueError("api_key: pass it, or set OPENAI_API_KEY")
     headers = {"User-Agent": "antiphon (LiveKit Agents)"}
     if azure:
@@ -306,6 +343,6 @@ def _headers(api_key: str | None, entra_token: str | None, azure: bool) -> dict[
             headers["Authorization"] = f"Bearer {entra_token}"
         if api_key:
             headers["api-key"] = api_key
-    else:
+    elif api_key is not None:
         headers["Authorization"] = f"Bearer {api_key}"
     return headers

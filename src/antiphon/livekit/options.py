@@ -6,6 +6,7 @@ openai package, so that what worked with the stock plugin works here.
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -13,11 +14,14 @@ from livekit.agents import llm
 from livekit.agents.types import NOT_GIVEN, APIConnectOptions
 from livekit.agents.utils import is_given
 
+from antiphon.livekit.compat import OptionError
+
 __all__ = [
     "AZURE_TURN_DETECTION",
     "AZURE_TRANSCRIPTION",
     "CHANGEABLE",
     "DEFAULTS",
+    "InterruptOutOfBand",
     "SAMPLE_RATE",
     "ModelOptions",
     "Settings",
@@ -25,6 +29,7 @@ __all__ = [
     "changes",
     "config",
     "hands_turns_over_by_half",
+    "on_this_machine",
     "read",
     "read_given",
     "server_takes_turns",
@@ -36,6 +41,9 @@ SAMPLE_RATE = 24000
 
 Settings = dict[str, Any]
 """Option name to the value that goes on the wire."""
+
+InterruptOutOfBand = Literal["always", "on_speech", "never"]
+"""Which of the framework's interruptions stop responses out of band too."""
 
 DEFAULTS: Settings = {
     "voice": "marin",
@@ -97,6 +105,7 @@ class ModelOptions:
     max_session_duration: float | None
     conn_options: APIConnectOptions
     max_in_flight: int | None
+    interrupt_out_of_band: InterruptOutOfBand
 
 
 def config(
@@ -154,12 +163,12 @@ def read(name: str, value: Any) -> Any:
     """One option as it goes on the wire.
 
     Raises:
-        ValueError: it cannot mean anything; the message begins with the option's name.
+        OptionError: it cannot mean anything; the message begins with the option's name.
     """
     try:
         return _READERS[name](value)
     except (TypeError, ValueError) as wrong:
-        raise ValueError(f"{name}: {wrong}") from None
+        raise OptionError(f"{name}: {wrong}") from None
 
 
 def _plain(value: Any) -> dict[str, Any]:
@@ -308,6 +317,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "max_session_duration": _duration,
     "conn_options": _connect_options,
     "max_in_flight": _in_flight,
+    "interrupt_out_of_band": lambda value: _one_of(value, ("always", "on_speech", "never")),
 }
 
 
@@ -357,3 +367,14 @@ def address(base_url: str, *, model: str, azure: bool, api_version: str | None) 
     if not (azure and api_version):
         query.setdefault("model", model)
     return urlunsplit((scheme, parts.netloc, path, urlencode(query), ""))
+
+
+def on_this_machine(url: str) -> bool:
+    """Whether the server is reached over loopback: then no key leaves, and none is needed."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

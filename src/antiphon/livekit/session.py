@@ -6,10 +6,9 @@ turns what it tells into the framework's events and futures.
 """
 
 import asyncio
-import dataclasses
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
@@ -20,7 +19,6 @@ from livekit.agents.utils import is_given
 from antiphon import (
     ConnectionClosed,
     Connector,
-    Item,
     PendingReceipt,
     PicowsConnector,
     ReconnectPolicy,
@@ -31,19 +29,19 @@ from antiphon import (
     connect,
 )
 from antiphon.livekit.audio import LiveKitResponse, Microphone
-from antiphon.livekit.chat_ctx import Mirror, diff, to_wire
-from antiphon.livekit.compat import realtime_error
+from antiphon.livekit.chat_ctx import to_wire
+from antiphon.livekit.compat import as_framework_error, realtime_error
+from antiphon.livekit.configuration import Configuration
 from antiphon.livekit.connecting import AiohttpConnector, TimedConnector
-from antiphon.livekit.items import ItemSync
-from antiphon.livekit.listening import Listening
-from antiphon.livekit.options import (
-    changes,
-    config,
-    read_given,
-    server_takes_turns,
-    wire_tool_choice,
-)
+from antiphon.livekit.items import Items
+from antiphon.livekit.lifeline import Lifeline
+from antiphon.livekit.names import Names
+from antiphon.livekit.options import changes, read_given, wire_tool_choice
+from antiphon.livekit.replies import Replies
+from antiphon.livekit.speech import Speech
+from antiphon.livekit.telling import Teller
 from antiphon.livekit.tools import tools_to_wire
+from antiphon.livekit.words import sendable, sendable_text
 from livekit import rtc
 
 if TYPE_CHECKING:
@@ -55,6 +53,8 @@ logger = logging.getLogger("antiphon.livekit")
 
 RawHook = Literal["openai_server_event_received", "openai_client_event_queued"]
 
+Scope = Literal["all", "default", "out_of_band"]
+
 # What antiphon's session calls the source of each raw hook.
 _RAW_HOOKS = {
     "openai_server_event_received": "server_event",
@@ -62,7 +62,6 @@ _RAW_HOOKS = {
 }
 # The server commits by itself with turn detection on, and may have been quicker (P-196).
 _COMMIT_RACE = frozenset({"input_audio_buffer_commit_empty"})
-_GONE_ALREADY = frozenset({"item_delete_invalid_item_id"})
 _ACK_TIMEOUT = 5.0
 
 
@@ -77,32 +76,30 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
 
     It also emits `openai_server_event_received` and `openai_client_event_queued`, each with the
     event as a dict, as long as somebody listens.
+
+    The framework's own methods raise `llm.RealtimeError` and nothing else. `create_response` and
+    `client` are antiphon's, with antiphon's errors.
     """
 
     def __init__(self, model: "RealtimeModel", *, turn_detection_disabled: bool = False) -> None:
         super().__init__(model)
         self._model = model
-        options = model.options
-        self._settings = dict(options.settings)
-        if turn_detection_disabled:
-            self._settings["turn_detection"] = None
-        # A copy: turn detection can be off here and on for the model.
-        self._own_capabilities = dataclasses.replace(
-            model.capabilities,
-            turn_detection=model.capabilities.turn_detection and not turn_detection_disabled,
+        self._configuration = Configuration(
+            model.options, model.capabilities, turn_detection_disabled=turn_detection_disabled
         )
-        self._instructions: str | None = None
-        self._tools = llm.ToolContext([])
-        self._wire_tools: list[dict[str, Any]] = []
-        self._mirror = Mirror()
         self._microphone = Microphone()
         self._raw_listeners: dict[str, dict[Callable[..., Any], None]] = {}
         self._raw_removers: dict[str, Callable[[], None]] = {}
         self._options_lock = asyncio.Lock()
-        self._client = self._connect()
-        self._listening = Listening(self, self._client, self._mirror)
-        self._items = ItemSync(self._client, self._mirror)
-        self._watch(self._client.update(self._config()))
+        self._client = client = self._connect()
+        self._teller = teller = Teller(self.emit, model, client)
+        self._items = Items(client, teller, writes=lambda item_id: self._replies.writes(item_id))
+        self._replies = Replies(
+            client, teller, self._items, audio_output=model.capabilities.audio_output
+        )
+        self._speech = Speech(client, teller, self._items, self._configuration)
+        self._lifeline = Lifeline(client, teller, retries=model.options.conn_options.max_retry)
+        teller.watch(client.update(self._configuration.whole()))
 
     def _connect(self) -> Session:
         options = self._model.options
@@ -125,52 +122,34 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
                 rotate_after=oldest,
                 rotate_latest=max(59 * 60.0, oldest or 0.0),
             ),
-            connector=TimedConnector(connector, lambda taken: self._listening.connected_in(taken)),
+            connector=TimedConnector(connector, lambda taken: self._lifeline.connected_in(taken)),
             connect_timeout=retry.timeout,
             handle_type=LiveKitResponse,
             replay=self._replay,
         ).begin()
 
-    def _config(self) -> dict[str, Any]:
-        """All that the server is to know, as of now."""
-        options = self._model.options
-        # On Azure the deployment in the address decides (P-254).
-        model = None if options.azure else options.model
-        whole = config(model, options.modalities, self._settings)
-        if self._instructions is not None:
-            whole["instructions"] = self._instructions
-        if self._wire_tools:
-            whole["tools"] = self._wire_tools
-        return whole
-
-    def _replay(self, snapshot: Snapshot) -> Snapshot:
-        """For a new connection: the framework's items, which know what was heard of them."""
-        items = [msgspec.convert(item, Item) for item in self._mirror.replay()]
-        return Snapshot(session=self._config(), items=tuple(items))
+    def _replay(self, _: Snapshot) -> Snapshot:
+        """For a new connection."""
+        return Snapshot(session=self._configuration.whole(), items=self._items.replay())
 
     # --- what is known --------------------------------------------------------------------------
 
     @property
     def capabilities(self) -> llm.RealtimeCapabilities:
-        return self._own_capabilities
+        return self._configuration.capabilities
 
     @property
     def chat_ctx(self) -> llm.ChatContext:
         """The default conversation as the server has it; nothing out of band is in it."""
-        return llm.ChatContext(self._mirror.items)
+        return llm.ChatContext(self._items.all)
 
     @property
     def tools(self) -> llm.ToolContext:
-        return self._tools.copy()
+        return self._configuration.tools.copy()
 
     @property
     def model(self) -> "RealtimeModel":
         return self._model
-
-    @property
-    def transcription_model(self) -> str | None:
-        """What transcribes the user's speech, if anything does."""
-        return (self._settings["input_audio_transcription"] or {}).get("model")
 
     @property
     def has_active_generation(self) -> bool:
@@ -215,28 +194,29 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
         Returns:
             A future of the generation. It fails with `llm.RealtimeError` (with `code` where the
             server gave one) when the response is refused, interrupted before it was named, not
-            named in time, or lost with the connection.
+            named in time, lost with the connection, or cannot be asked for in these words.
         """
         waiting: asyncio.Future[llm.GenerationCreatedEvent] = (
             asyncio.get_running_loop().create_future()
         )
         try:
-            handle = self.create_response(
-                instructions=instructions or None,
-                tool_choice=tool_choice,
-                tools=tools,
-                conversation=conversation,
-                input=input,
-                output_modalities=output_modalities,
-                metadata=metadata,
-                purpose=purpose,
-                interruptible=interruptible,
-            )
-        except ConnectionClosed:
-            waiting.set_exception(realtime_error("realtime session closed"))
+            with as_framework_error("generate_reply"):
+                handle = self.create_response(
+                    instructions=instructions or None,
+                    tool_choice=tool_choice,
+                    tools=tools,
+                    conversation=conversation,
+                    input=input,
+                    output_modalities=output_modalities,
+                    metadata=metadata,
+                    purpose=purpose,
+                    interruptible=interruptible,
+                )
+        except llm.RealtimeError as wrong:
+            waiting.set_exception(wrong)
             return waiting
         modalities = output_modalities or self._model.options.modalities
-        self._listening.expect(handle, waiting, audio_output="audio" in modalities)
+        self._replies.expect(handle, waiting, audio_output="audio" in modalities)
         return waiting
 
     def create_response(
@@ -264,17 +244,18 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
             ResponseRejected: the lane is busy and `on_busy="reject"`.
             LocalProtocolError, TypeError: an argument is out of bounds or unknown.
         """
-        if instructions and self._instructions:
+        if instructions and self._configuration.instructions:
             # The server replaces the session's instructions by those of the response.
-            instructions = f"{self._instructions}\n{instructions}"
+            instructions = f"{self._configuration.instructions}\n{instructions}"
+        context = [self._items.to_wire(one) for one in input] if is_given(input) else None
         handle = self._client.create_response(
-            instructions=instructions,
+            instructions=sendable_text(instructions) if instructions is not None else None,
             conversation=conversation,
-            input=[_context_item(one) for one in input] if is_given(input) else None,
+            input=sendable(context),
             output_modalities=output_modalities if is_given(output_modalities) else None,
             tools=tools_to_wire(tools)[0] if is_given(tools) else None,
             tool_choice=wire_tool_choice(tool_choice) if is_given(tool_choice) else None,
-            metadata=metadata if is_given(metadata) else None,
+            metadata=sendable(metadata) if is_given(metadata) else None,
             purpose=purpose,
             interruptible=interruptible,
             **more,
@@ -282,14 +263,36 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
         return cast(LiveKitResponse, handle)
 
     def interrupt(  # type: ignore[override]  # the framework does not look at what it returns
-        self, scope: Literal["all", "default", "out_of_band"] = "all"
+        self, scope: Scope | None = None
     ) -> PendingReceipt:
         """Stop what is in flight, each response by its own id; with nothing in flight, nothing.
 
         It has taken effect when this returns. Awaiting the result tells, within a bounded time,
         what became of each response. A response made with `interruptible=False` goes on.
+
+        Args:
+            scope: which responses. None, which is how the framework calls it, leaves that to the
+                model's `interrupt_out_of_band`.
         """
-        return self._client.interrupt(scope)
+        with as_framework_error("interrupt"):
+            return self._client.interrupt(scope or self._scope())
+
+    def _scope(self) -> Scope:
+        """What an interruption means that does not say so.
+
+        The framework has one word for a caller who speaks up, a tool's reply and a handoff. Only
+        the first is news of the user.
+        """
+        match self._model.options.interrupt_out_of_band:
+            case "never":
+                return "default"
+            case "on_speech" if not self._speech.unanswered:
+                return "default"
+        return "all"
+
+    def start_user_activity(self) -> None:
+        """The framework hears the user, by a voice detector of its own."""
+        self._speech.unanswered = True
 
     # --- configuration --------------------------------------------------------------------------
 
@@ -332,51 +335,45 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
 
     def change(self, given: Mapping[str, Any]) -> None:
         """As `update_options`, for options that were read already."""
-        before = {name: self._settings[name] for name in given}
-        part = changes(self._settings, given)
-        self._settings |= given
-        self._follow(given)
+        part = changes(self._configuration.settings, given)
+        before = self._configuration.set(given)
         if not part:
             return
-
-        def refused() -> None:
-            self._settings |= before
-            self._follow(before)
-
-        try:
-            self._watch(self._client.update(part), on_refusal=refused)
-        except ConnectionClosed:
-            pass
-
-    def _follow(self, settings: Mapping[str, Any]) -> None:
-        """Capabilities follow the options that they are derived from."""
-        if "turn_detection" in settings:
-            self._own_capabilities.turn_detection = server_takes_turns(settings["turn_detection"])
-        if "input_audio_transcription" in settings:
-            transcribes = settings["input_audio_transcription"] is not None
-            self._own_capabilities.user_transcription = transcribes
+        with as_framework_error("update_options"):
+            try:
+                self._teller.watch(
+                    self._client.update(sendable(part)),
+                    on_refusal=lambda: self._configuration.set(before),
+                )
+            except ConnectionClosed:
+                pass
 
     async def update_instructions(self, instructions: str) -> None:
         """Raises `llm.RealtimeError` when the server refuses them; the old ones stay then."""
+        configuration = self._configuration
         async with self._options_lock:
-            before, self._instructions = self._instructions, instructions
-            try:
-                await self._answered({"instructions": instructions})
-            except llm.RealtimeError:
-                self._instructions = before
-                raise
+            with as_framework_error("update_instructions"):
+                words = sendable_text(instructions)
+                before, configuration.instructions = configuration.instructions, words
+                try:
+                    await self._answered({"instructions": words})
+                except Exception:
+                    configuration.instructions = before
+                    raise
 
     async def update_tools(self, tools: list[llm.Tool]) -> None:
         """Raises `llm.RealtimeError` when the server refuses them; the old ones stay then."""
+        configuration = self._configuration
         async with self._options_lock:
-            wire, usable = tools_to_wire(tools)
-            before = self._wire_tools, self._tools
-            self._wire_tools, self._tools = wire, llm.ToolContext(usable)
-            try:
-                await self._answered({"tools": wire})
-            except llm.RealtimeError:
-                self._wire_tools, self._tools = before
-                raise
+            with as_framework_error("update_tools"):
+                wire, usable = tools_to_wire(tools)
+                before = configuration.wire_tools, configuration.tools
+                configuration.wire_tools, configuration.tools = wire, llm.ToolContext(usable)
+                try:
+                    await self._answered({"tools": wire})
+                except Exception:
+                    configuration.wire_tools, configuration.tools = before
+                    raise
 
     async def _answered(self, part: Mapping[str, Any]) -> None:
         """Send a part of the configuration and wait, for a while, that the server takes it."""
@@ -388,7 +385,7 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
         except TimeoutError:
             logger.warning("the server did not confirm %s in time", ", ".join(part))
         except ConnectionClosed as closed:
-            if self._listening.over:
+            if self._lifeline.over:
                 raise realtime_error("realtime session closed") from closed
             # A new connection is told the whole configuration, this part included.
 
@@ -403,7 +400,8 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
             llm.RealtimeError: an item was refused (the others are in place all the same), or the
                 server did not answer in time.
         """
-        await self._items.become(chat_ctx.items)
+        with as_framework_error("update_chat_ctx"):
+            await self._items.bring_to(chat_ctx.items)
 
     def truncate(
         self,
@@ -418,34 +416,23 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
         Audio is cut at `audio_end_ms`, never beyond what was delivered; a message of which
         nothing was heard is deleted, as is a text of which nothing was shown.
         """
-        message = self._mirror.message(message_id)
         heard = audio_transcript if is_given(audio_transcript) else None
-        self._listening.fixed(message_id)
-        try:
-            if "audio" not in modalities:
-                if message is not None and heard is not None:
-                    shown = message.model_copy(update={"content": [heard] if heard else []})
-                    wanted = [shown if one.id == message_id else one for one in self._mirror.items]
-                    if not heard:
-                        wanted.remove(shown)
-                    for request in self._items.issue(diff(self._mirror.items, wanted)):
-                        self._watch(request)
-            elif audio_end_ms > 0:
-                for request in self._client.truncate(message_id, heard_ms=audio_end_ms):
-                    self._watch(request)
-                if message is not None and heard:
-                    message.content = [heard]
-            else:
-                self._watch(self._client.delete_item(message_id), expected=_GONE_ALREADY)
-        except ConnectionClosed:
-            pass
+        with as_framework_error("truncate"):
+            try:
+                if "audio" in modalities:
+                    self._items.cut_audio(message_id, audio_end_ms, heard)
+                elif heard is not None:
+                    self._items.cut_text(message_id, heard)
+            except ConnectionClosed:
+                pass
 
     # --- input ----------------------------------------------------------------------------------
 
     def push_audio(self, frame: rtc.AudioFrame) -> None:
         """Audio of the user's, of any rate and number of channels."""
-        for piece in self._microphone.push(frame):
-            self._append(piece)
+        with as_framework_error("push_audio"):
+            for piece in self._microphone.push(frame):
+                self._append(piece)
 
     def _append(self, piece: bytes) -> None:
         try:
@@ -458,43 +445,48 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
 
     def push_video(self, frame: rtc.VideoFrame) -> None:
         """Adds the frame to the conversation as an image. Encoding takes place here and now."""
-        message = llm.ChatMessage(role="user", content=[llm.ImageContent(image=frame)])
-        item = to_wire(message)
-        if item is not None:
-            try:
-                self._watch(self._client.create_item(item))
-            except ConnectionClosed:
-                pass
+        with as_framework_error("push_video"):
+            message = llm.ChatMessage(role="user", content=[llm.ImageContent(image=frame)])
+            item = to_wire(message, Names())
+            if item is not None:
+                try:
+                    self._teller.watch(self._client.create_item(item))
+                except ConnectionClosed:
+                    pass
 
     def commit_audio(self) -> None:
         """Make the audio so far a user message; less than 100 ms would be refused (P-224)."""
-        for piece in self._microphone.flush():
-            self._append(piece)
-        if self._microphone.uncommitted_ms > 100:
+        with as_framework_error("commit_audio"):
+            for piece in self._microphone.flush():
+                self._append(piece)
+            if self._microphone.uncommitted_ms <= 100:
+                return
             self._microphone.uncommitted_ms = 0.0
-            detects = self._settings["turn_detection"] is not None
+            expected = _COMMIT_RACE if self._configuration.detects_turns else frozenset[str]()
             try:
-                self._watch(
-                    self._client.commit_audio(), expected=_COMMIT_RACE if detects else frozenset()
-                )
+                self._teller.watch(self._client.commit_audio(), expected=expected)
             except ConnectionClosed:
                 pass
 
     def clear_audio(self) -> None:
         self._microphone.clear()
-        try:
-            self._watch(self._client.clear_audio())
-        except ConnectionClosed:
-            pass
+        with as_framework_error("clear_audio"):
+            try:
+                self._teller.watch(self._client.clear_audio())
+            except ConnectionClosed:
+                pass
 
     def send_event(self, event: Any) -> None:
         """Send one raw event: a dict, or an object with `model_dump()`. Ignored when closed."""
-        if hasattr(event, "model_dump"):
-            event = event.model_dump(by_alias=True, exclude_unset=True)
-        try:
-            self._client.send_raw(event)
-        except ConnectionClosed:
-            pass
+        with as_framework_error("send_event"):
+            if hasattr(event, "model_dump"):
+                event = event.model_dump(by_alias=True, exclude_unset=True)
+            event = sendable(event)
+            msgspec.json.encode(event)  # now, not when there is a connection again
+            try:
+                self._client.send_raw(event)
+            except ConnectionClosed:
+                pass
 
     # --- raw hooks ------------------------------------------------------------------------------
 
@@ -530,22 +522,5 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
 
     async def aclose(self) -> None:
         """End the session and everything in flight. Calling it again is harmless."""
-        await self._listening.close()
-
-    def _watch(
-        self,
-        request: Awaitable[Any],
-        *,
-        expected: frozenset[str] = frozenset(),
-        on_refusal: Callable[[], None] | None = None,
-    ) -> None:
-        self._listening.watch(request, expected=expected, on_refusal=on_refusal)
-
-
-def _context_item(item: Any) -> Mapping[str, Any]:
-    if isinstance(item, Mapping):
-        return item
-    wire = to_wire(item)
-    if wire is None:
-        raise ValueError(f"input: nothing of item {item.id} can be sent")
-    return wire
+        self._replies.end()
+        await self._teller.close()

@@ -6,6 +6,8 @@ from typing import Any, cast
 
 from livekit.agents import llm
 
+from antiphon.livekit.words import sendable
+
 __all__ = ["tools_to_wire"]
 
 logger = logging.getLogger("antiphon.livekit")
@@ -35,6 +37,7 @@ def tools_to_wire(tools: Iterable[Any]) -> tuple[list[dict[str, Any]], list[llm.
         if not isinstance(schema.get("name"), str):
             logger.error("a raw tool was left out: its schema has no name")
             continue
-        described.append({"type": "function", **{k: schema[k] for k in _KEYS if k in schema}})
+        known = {key: sendable(schema[key]) for key in _KEYS if key in schema}
+        described.append({"type": "function", **known})
         usable.append(cast(llm.Tool, tool))
     return described, usable

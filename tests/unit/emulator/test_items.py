@@ -129,6 +129,16 @@ def test_deleted_item_cannot_be_a_predecessor() -> None:
             "item.call_id",
         ),  # P-215
         (
+            {**user_text("Hi."), "id": "chatcmpl-1/item_0"},
+            "invalid_value",
+            "item.id",
+        ),  # P-216
+        (
+            {**user_text("Hi."), "id": "i" * 33},
+            "string_above_max_length",
+            "item.id",
+        ),  # P-216
+        (
             {"type": "function_call_output", "call_id": "call_X", "output": ""},
             "invalid_tool_call_id",
             None,
