@@ -27,7 +27,7 @@ SPOKEN = Path(antiphon.cli.demo.__file__).parent / "spoken.wav"
 
 
 @asynccontextmanager
-async def serving(*arguments: str) -> AsyncIterator[str]:
+async def serving(*arguments: str, told: list[str] | None = None) -> AsyncIterator[str]:
     """The server's address; Ctrl-C ends it, and it must end well."""
     process = await asyncio.create_subprocess_exec(
         *COMMAND,
@@ -49,6 +49,8 @@ async def serving(*arguments: str) -> AsyncIterator[str]:
         finally:
             process.send_signal(signal.SIGINT)
             out, err = await process.communicate()
+            if told is not None:
+                told.append(out.decode())
     assert err.decode() == ""
     assert process.returncode == 0
     assert out.decode().endswith("stopped\n")
@@ -78,6 +80,19 @@ async def test_only_the_given_key_is_let_in() -> None:
                 pass
         async with antiphon.connect(url=url, api_key="right") as session:
             assert session.config["model"] == "gpt-realtime"
+
+
+@pytest.mark.parametrize(
+    ("option", "seen"), [((), "created, default"), (("-v",), "response.created {"), (("-q",), None)]
+)
+async def test_what_goes_on_is_told_unless_nobody_wants_it(
+    option: tuple[str, ...], seen: str | None
+) -> None:
+    told: list[str] = []
+    async with serving("--pace", "instant", *option, told=told) as url:
+        async with antiphon.connect(url=url) as session:
+            await session.create_response(output_modalities=["text"]).text()
+    assert (seen in told[0]) if seen else ("#1" not in told[0])
 
 
 async def test_stopping_closes_connected_clients() -> None:

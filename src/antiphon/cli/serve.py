@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.cli.arguments import port_number, profile_name
+from antiphon.cli.journal import Journal, to_stderr
 from antiphon.cli.knobs import knob, listing, turned
 from antiphon.cli.script_file import FORMAT, ScriptFileError, read_script
 from antiphon.emulator import (
@@ -45,8 +46,9 @@ Point a client at it; any key will do{unless}:
 
   any OpenAI SDK   export OPENAI_BASE_URL={http} OPENAI_API_KEY={key}
   antiphon         antiphon.connect(url="{ws}")
+  livekit          antiphon.realtime.RealtimeModel(base_url="{http}")
+                   (from livekit.plugins import antiphon; or the stock openai)
   openai-python    AsyncOpenAI(base_url="{http}").realtime.connect(model="gpt-realtime")
-  livekit          openai.realtime.RealtimeModel(base_url="{http}")
   openai-agents    runner.run(model_config={{"url": "{ws}?model=gpt-realtime"}})
   pipecat          OpenAIRealtimeLLMService(base_url="{ws}")
 
@@ -105,6 +107,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SPEED",
         help="audio made per time: 1 is real time; or: instant (default: 5)",
     )
+    told = parser.add_mutually_exclusive_group()
+    told.add_argument(
+        "-v", "--verbose", action="store_true", help="tell of every frame, audio as its size"
+    )
+    told.add_argument("-q", "--quiet", action="store_true", help="tell nothing while it runs")
     parser.add_argument(
         "--seed", default="0", help="ids and chance follow from it (default: %(default)s)"
     )
@@ -141,7 +148,9 @@ def run(args: argparse.Namespace) -> int:
         brain=brain,
         keep_received=0,  # nobody asserts here on what a client had sent
         keep_sessions=0,
+        watch=None if args.quiet else Journal(frames=args.verbose),
     )
+    to_stderr()
     return asyncio.run(_serve(server, args))
 
 
