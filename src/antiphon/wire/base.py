@@ -57,7 +57,8 @@ class Event(
 
     @property
     def raw(self) -> bytes:
-        """The frame that this event was decoded from, as UTF-8 JSON.
+        """The frame that this event was decoded from, as UTF-8 JSON; halves of characters in it
+        are U+FFFD.
 
         Empty for an event made in code, and for an audio delta whose every byte was accounted
         for while decoding, so that there is nothing in the frame that the fields do not hold.
@@ -162,8 +163,7 @@ class Malformed(msgspec.Struct, frozen=True):
     Args:
         reason: what is wrong.
         detail: one sentence more, with field names and byte offsets only.
-        size: length of the frame in bytes (of a text frame given as ``str``: in UTF-8 where it
-            can be encoded, else in characters).
+        size: length of the frame in bytes (of a text frame given as ``str``: in UTF-8).
         type: the event type, if the frame named one of ours.
         response_id: the response that it concerns, if that much could be read: then only this
             response is in doubt, not the session.

@@ -33,6 +33,7 @@ from antiphon.wire.client_events import ClientEvent, InputAudioBufferAppend
 from antiphon.wire.depth import MAX_DEPTH, SHALLOW_BYTES, is_too_deep
 from antiphon.wire.dialects import GA, Dialect, translation_for
 from antiphon.wire.server_events import ResponseOutputAudioDelta, ServerEvent
+from antiphon.wire.surrogates import mend_json, mend_text, mended
 
 __all__ = [
     "MAX_FRAME_BYTES",
@@ -51,7 +52,7 @@ MAX_FRAME_BYTES = 16 * 1024 * 1024
 
 # What decoders raise: bad JSON or wrong types, invalid UTF-8, nesting beyond the stack.
 _DECODE_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError)
-# ... and encoders: objects that JSON has no form for, lone surrogates, cycles.
+# ... and encoders: objects that JSON has no form for, cycles.
 _ENCODE_ERRORS = (msgspec.MsgspecError, TypeError, ValueError, RecursionError)
 
 _APPEND_HEAD = b'{"type":"input_audio_buffer.append","audio":"'
@@ -135,6 +136,8 @@ class Codec:
     def encode(self, event: Event | UnknownEvent) -> bytes:
         """Write one event for the peer, in its dialect; on the client's side and on the server's.
 
+        Half a character, as JavaScript cuts strings, is written as U+FFFD.
+
         Raises:
             LocalProtocolError: the event holds something that JSON cannot express.
         """
@@ -152,11 +155,21 @@ class Codec:
             change = self._translation.before_encode.get(type(event))
             frame = _encoder.encode(change(event) if change else event)
             return self._spell(event, frame) if self._translation.wire_names else frame
+        except UnicodeEncodeError:
+            return self._encode_mended(event)
         except _ENCODE_ERRORS as error:
             # Not the error's own words: they may quote the payload.
             raise LocalProtocolError(
                 f"{event.type} cannot be written as JSON ({type(error).__name__})"
             ) from error
+
+    def _encode_mended(self, event: Event | UnknownEvent) -> bytes:
+        if isinstance(event, UnknownEvent):
+            typed = {"type": event.type}
+            return _encoder.encode(mended(msgspec.to_builtins(typed | event.fields | typed)))
+        change = self._translation.before_encode.get(type(event))
+        whole = mended(msgspec.to_builtins(change(event) if change else event))
+        return self._spell(event, _encoder.encode(whole))
 
     def encode_server(self, event: ServerEvent | UnknownEvent) -> bytes:
         """Write one event for a client: as `encode`."""
@@ -167,8 +180,7 @@ class Codec:
             try:
                 frame = frame.encode() if isinstance(frame, str) else bytes(frame)
             except UnicodeEncodeError:
-                detail = "the text holds a lone surrogate"
-                return Malformed(MalformedReason.NOT_UTF8, detail, size=len(frame))
+                frame = mend_text(str(frame)).encode()
         size = len(frame)
         if size > self.max_frame_bytes:
             detail = f"more than {self.max_frame_bytes} bytes"
@@ -179,6 +191,8 @@ class Codec:
         try:
             event = direction.decoder.decode(frame)
         except _DECODE_ERRORS as error:
+            if (whole := mend_json(frame)) is not None:
+                return self._decode(whole, direction)
             return _explain(frame, error, direction)
         if (change := self._translation.after_decode.get(type(event))) is not None:
             event = change(event)
