@@ -59,6 +59,7 @@ from antiphon.wire.client_events import (
     ResponseCreateParams,
 )
 from antiphon.wire.server_events import (
+    InputAudioBufferCommitted,
     ResponseOutputAudioDelta,
     ResponseOutputTextDelta,
     ServerEvent,
@@ -79,6 +80,7 @@ __all__ = [
     "check",
     "finished",
     "live",
+    "turn",
 ]
 
 ServerSays = ServerEvent | UnknownEvent | Malformed
@@ -182,6 +184,11 @@ def finished(name: str) -> list[Entry]:
         Is(name, "ended", "finished"),
         Is(name, "settled", "completed"),
     ]
+
+
+def turn(item_id: str) -> list[Entry]:
+    """Turn detection takes what the user said, and is about to answer it."""
+    return [S(InputAudioBufferCommitted(item_id=item_id)), Is(item_id, "committed")]
 
 
 def check(connection: Connection, trace: Iterable[Entry]) -> "Playbook":

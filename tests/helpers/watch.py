@@ -312,11 +312,11 @@ class Watched:
     def check_memory(self) -> None:
         """I9: what is held follows what is live and `options.remembered`."""
         responses = self.connection._responses
-        live = len(responses._unsettled) + sum(
+        live = len(responses._machine.unsettled) + sum(
             len(responses._admission.occupants(lane)) for lane in Lane
         )
         bound = self.options.remembered + live + len(list(responses._early))
-        assert len(responses._finished) <= self.options.remembered
+        assert len(responses._machine.finished) <= self.options.remembered
         assert len(responses._by_id) <= bound
         assert len(responses._directory._by_key) <= bound
         assert len(self.connection._items._out_of_band) <= 4 * self.options.remembered

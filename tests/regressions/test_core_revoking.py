@@ -5,6 +5,7 @@ Each was found by changing the core on purpose (`make mutants`) and seeing nothi
 
 from antiphon.protocol.response import Lane, Response
 from antiphon.wire.client_events import ResponseCancel, ResponseCreate
+from antiphon.wire.server_events import InputAudioBufferCommitted
 from tests.helpers.builders import ACTIVE, NOT_ACTIVE, created, done, error, text_delta
 from tests.helpers.watch import Watched
 
@@ -64,6 +65,7 @@ def test_what_was_stopped_by_its_output_holds_the_lane_when_it_is_announced() ->
 def test_a_create_refused_as_busy_goes_as_soon_as_its_known_blocker_is_done() -> None:
     watched = Watched()
     refused = watched.create()
+    watched.receive(InputAudioBufferCommitted(item_id="item_u"))
     watched.receive(created("resp_vad"))  # turn detection was quicker
     watched.receive(error(ACTIVE, event_id=refused.create_event_id))
     assert creates(watched) == 1

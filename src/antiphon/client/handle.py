@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["FunctionCall", "ResponseHandle", "StreamLimits"]
 
 
+# The hint is for servers of which that could not be learned (ADR-0005).
+_UNNAMED = (
+    "did not name the response (if it does not return metadata, "
+    "say so: Options(echoes_metadata=False))"
+)
+
+
 class StreamLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How far a reader may fall behind before its stream overflows.
 
@@ -303,7 +310,7 @@ class ResponseHandle:
             self._silence()
             self._created.set(False)
         elif cause in (Cause.TIMED_OUT, Cause.STALLED):
-            what = "said nothing more" if cause is Cause.STALLED else "did not name the response"
+            what = "said nothing more" if cause is Cause.STALLED else _UNNAMED
             error = RequestTimeout(f"the server {what} in time; the response was cancelled")
             self._created.fail(error)
             self._end_streams(error)

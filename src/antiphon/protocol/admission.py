@@ -6,13 +6,13 @@ wire, even after a cancel (P-45). So a create for the default conversation waits
 lane is free, and its caller need not (I7). Out-of-band creates wait only where a limit was set.
 """
 
-import re
 from bisect import bisect_left, insort
 from collections.abc import Mapping
 from math import inf
 
 from msgspec import UnsetType
 
+from antiphon.protocol.errors import blocker_of
 from antiphon.protocol.response import Lane, OnBusy, Response, ResponseState
 from antiphon.wire.items import ErrorInfo
 
@@ -130,8 +130,8 @@ class Admission:
             return 0.0
         # P-50: the blocker that the message names may be over already by the time it is read.
         # The text is a hint for the pause, no more; nothing but the pause depends on it.
-        named = re.search(r"resp_\w+", error.message or "")
-        blocker = known.get(named.group()) if named else None
+        named = blocker_of(error)
+        blocker = known.get(named) if named else None
         if response.attempts == 1 and blocker is not None and blocker.state is ResponseState.CLOSED:
             return 0.0
         return self._backoff(response)

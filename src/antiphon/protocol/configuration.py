@@ -81,15 +81,20 @@ class Configuration:
     def _show(self, session: dict[str, Any]) -> None:
         self.in_force = session
         self._input_audio.bytes_per_ms = _bytes_per_ms(session, "input")
-        self._input_audio.by_hand = not _detects_turns(session)
-        self._responses.output_bytes_per_ms = _bytes_per_ms(session, "output")
+        detection = _turn_detection(session)
+        self._input_audio.by_hand = detection is None
+        self._input_audio.replies = (detection or {}).get("create_response") is not False
+        self._responses.produced.output_bytes_per_ms = _bytes_per_ms(session, "output")
 
 
-def _detects_turns(session: Mapping[str, Any]) -> bool:
-    """Whether the server finds the user's turns; null means that the client commits them."""
+def _turn_detection(session: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """How the server finds the user's turns; null means that the client commits them."""
     audio = session.get("audio")
     part = audio.get("input") if isinstance(audio, Mapping) else None
-    return isinstance(part, Mapping) and part.get("turn_detection") is not None
+    found = part.get("turn_detection") if isinstance(part, Mapping) else None
+    if found is None or isinstance(found, Mapping):
+        return found
+    return {}
 
 
 def _bytes_per_ms(session: Mapping[str, Any], side: str) -> int:

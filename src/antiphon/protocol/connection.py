@@ -18,7 +18,13 @@ from antiphon.protocol.configuration import Configuration
 from antiphon.protocol.conversation import Conversation
 from antiphon.protocol.deadlines import Deadlines
 from antiphon.protocol.effects import Effects, Fatal, Refused, Report, ReportKind, Send
-from antiphon.protocol.errors import FATAL_CODES, NOTHING_TO_CANCEL, error_code, request_error
+from antiphon.protocol.errors import (
+    FATAL_CODES,
+    NOTHING_TO_CANCEL,
+    error_code,
+    request_error,
+    says_busy,
+)
 from antiphon.protocol.held import Held
 from antiphon.protocol.input_audio import InputAudio
 from antiphon.protocol.interruption import Interruption, PlaybackMode, Scope, meant
@@ -27,6 +33,7 @@ from antiphon.protocol.options import Options
 from antiphon.protocol.playback import Playback, TruncatePoint
 from antiphon.protocol.playout import Playout
 from antiphon.protocol.playouts import Playouts
+from antiphon.protocol.produced import Produced
 from antiphon.protocol.requests import Request, RequestKind, Requests
 from antiphon.protocol.response import OnBusy, Response, ResponseState
 from antiphon.protocol.responses import Responses
@@ -109,9 +116,9 @@ class Connection:
             options,
             self._requests,
             self._deadlines,
-            self._playback,
-            self._items,
+            Produced(self._playback, self._items),
             self.playouts,
+            self.input_audio,
         )
         self._configuration = Configuration(self._requests, self.input_audio, self._responses)
         if not online:
@@ -235,7 +242,12 @@ class Connection:
         return self._items.truncate(point, now, effects), effects
 
     def truncate_points(self, item_ids: Sequence[str], heard_ms: int) -> list[TruncatePoint]:
-        """Where to truncate when `heard_ms` of these items, played in this order, were heard."""
+        """Where to truncate when `heard_ms` of these items, played in this order, were heard.
+
+        Nowhere, on a server that has refused it for want of such a thing (P-299).
+        """
+        if not self._items.truncates:
+            return []
         return self._playback.truncate_points(list(item_ids), heard_ms)
 
     def append_audio(self, audio: bytes) -> InputAudioBufferAppend:
@@ -418,6 +430,9 @@ class Connection:
         error = event.error
         request = self._requests.match_error(error, event.event_id or None)
         if request is None:
+            self._responses.may_have_failed(error, now)
+            if says_busy(error):
+                self.input_audio.awaits_reply = False  # P-49: the turn's own create was refused
             if error_code(error) == NOTHING_TO_CANCEL:
                 effects.append(Report(ReportKind.ABSORBED, "a cancel found nothing to stop"))
             else:
@@ -427,9 +442,14 @@ class Connection:
             if request.kind is RequestKind.SESSION_UPDATE:
                 self._configuration.refused()
             else:
-                self._items.refused(request)
+                self._items.refused(request, error)
             self._requests.refuse(request, request_error(error), effects)
         elif request.kind is RequestKind.RESPONSE_CREATE:
+            echoed = request.event_id in (error.event_id, event.event_id)
+            if not echoed and self._responses.may_be_anothers(request.response, error):
+                detail = "a create was refused, and it is not known yet which"
+                effects.append(Report(ReportKind.ERROR, detail, error=error))
+                return
             self._requests.close(request)
             self._responses.create_refused(request.response, error, now, effects)
         else:

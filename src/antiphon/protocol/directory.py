@@ -34,16 +34,22 @@ class Directory:
 
     __slots__ = (
         "_by_key",
+        "_echoed",
         "_in_order",
         "_number",
         "_prefix",
         "_requests",
         "by_id",
+        "learned",
     )
 
     def __init__(self, prefix: str, options: Options, requests: Requests) -> None:
         self._prefix = f"{prefix}-r"
         self._in_order = not (options.echoes_metadata and options.announces)
+        # Whether a key of ours has ever come back: then what comes without one is not ours.
+        self._echoed = False
+        # Set when it turns out that none ever does.
+        self.learned = False
         self._requests = requests
         self._number = 0
         # Invariant: an id is here from the first event that tells it until it is forgotten.
@@ -86,11 +92,22 @@ class Directory:
             return nameless
         return response
 
-    def asked_for(self, resource: ResponseResource) -> Response | None:
-        """The response of ours that this one is; None where it is the server's own."""
+    def asked_for(
+        self, resource: ResponseResource, *, turn: bool = False, announced: bool = False
+    ) -> Response | None:
+        """The response of ours that this one is; None where it is the server's own.
+
+        Args:
+            resource: the server's account of it.
+            turn: whether the user's turn explains it, too.
+            announced: whether this is its announcement, by which the want of metadata shows.
+        """
         key = (resource.metadata or {}).get(METADATA_KEY)
         if not isinstance(key, str) or not key.startswith(self._prefix):
-            return self._next_in_order(resource) if self._in_order else None
+            if announced and not turn and not self._in_order and not self._echoed:
+                self._learn(resource)
+            return self._next_in_order(resource, turn) if self._in_order else None
+        self._echoed = True
         response = self._by_key.get(key)
         if response is not None and response.named and response.id in (None, resource.id):
             return response
@@ -107,15 +124,35 @@ class Directory:
         """A response that was not asked for. A server that tells no lane has only the one."""
         return Response(self.next_number(), lane=lane or Lane.DEFAULT)
 
-    def _next_in_order(self, resource: ResponseResource) -> Response | None:
-        """The oldest create sent to this lane, or to any, that the server has not answered."""
-        unnamed = [
+    def _learn(self, resource: ResponseResource) -> None:
+        """It bears no key, and nothing explains it but the one create that is open: on this server
+        metadata does not come back (P-36, P-309)."""
+        unnamed = self._unnamed()
+        if not resource.id or METADATA_KEY in (resource.metadata or {}):
+            return
+        if len(unnamed) == 1 and lane_of(resource) in (None, Lane.DEFAULT, unnamed[0].lane):
+            self._in_order = self.learned = True
+
+    def _next_in_order(self, resource: ResponseResource, turn: bool) -> Response | None:
+        """The oldest create sent to this lane, or to any, that the server has not answered.
+
+        To any, since some servers have only the default conversation, whatever was asked for
+        (P-305). But what a turn explains is not the answer to a create for another lane.
+        """
+        unnamed = self._unnamed()
+        lane = lane_of(resource)
+        of_lane = next((one for one in unnamed if one.lane is lane), None)
+        if of_lane is None and not (turn and lane is Lane.DEFAULT):
+            return next(iter(unnamed), None)
+        return of_lane
+
+    def _unnamed(self) -> list[Response]:
+        """Creates that the server has not answered, in the order in which they were sent."""
+        return [
             request.response
             for request in self._requests.pending(RequestKind.RESPONSE_CREATE)
             if request.response is not None
         ]
-        of_lane = (one for one in unnamed if one.lane is lane_of(resource))
-        return next(of_lane, None) or next(iter(unnamed), None)
 
 
 _CLOSED = ResponseState.CLOSED

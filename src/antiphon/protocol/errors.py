@@ -1,5 +1,7 @@
 """What a server's error says, whichever server wrote it."""
 
+import re
+
 from antiphon.exceptions import RequestError
 from antiphon.wire.items import ErrorInfo
 
@@ -7,6 +9,7 @@ __all__ = [
     "ACTIVE_RESPONSE",
     "FATAL_CODES",
     "NOTHING_TO_CANCEL",
+    "blocker_of",
     "error_code",
     "request_error",
     "says_busy",
@@ -43,6 +46,12 @@ def says_busy(error: ErrorInfo) -> bool:
     return not error.code and (error.message or "").startswith(
         "Conversation already has an active response"
     )
+
+
+def blocker_of(error: ErrorInfo) -> str | None:
+    """The response that a busy error names as active, if its words do."""
+    named = re.search(r"resp_\w+", error.message or "")
+    return named.group() if named else None
 
 
 def request_error(error: ErrorInfo) -> RequestError:

@@ -79,6 +79,8 @@ class InputAudio:
 
     Attributes:
         by_hand: whether turns are the caller's to commit; else the server finds them.
+        replies: whether the server answers by itself the turns that it finds.
+        awaits_reply: whether there is a turn that it has not answered yet, and would.
     """
 
     __slots__ = (
@@ -90,8 +92,10 @@ class InputAudio:
         "_requests",
         "_trim_above",
         "_turns",
+        "awaits_reply",
         "by_hand",
         "bytes_per_ms",
+        "replies",
         "sent_bytes",
         "uncommitted_bytes",
     )
@@ -108,6 +112,8 @@ class InputAudio:
         self.uncommitted_bytes = 0
         self.bytes_per_ms = BYTES_PER_MS["audio/pcm"]
         self.by_hand = True
+        self.replies = True
+        self.awaits_reply = False
         # Invariant: the size of all pieces of _latest, never much above what is kept.
         self._latest_bytes = 0
         self._latest: deque[bytes] = deque()
@@ -207,6 +213,7 @@ class InputAudio:
         request = self._requests.answered(RequestKind.COMMIT)
         if request is None:
             self.forget()
+            self.awaits_reply = self.replies
         else:
             self.took(request.payload)
         self._requests.answer(request, event.item_id or None, effects)
@@ -219,6 +226,7 @@ class InputAudio:
     ) -> None:
         if event.item_id:
             self.turn(event.item_id).started_ms = event.audio_start_ms or 0
+            self.awaits_reply = False
             self._changed(event.item_id, "speech_started", effects)
 
     def speech_stopped(
@@ -226,6 +234,7 @@ class InputAudio:
     ) -> None:
         if event.item_id:
             self.turn(event.item_id).stopped_ms = event.audio_end_ms or 0
+            self.awaits_reply = self.replies
             self._changed(event.item_id, "speech_stopped", effects)
 
     def timed_out(
@@ -235,6 +244,7 @@ class InputAudio:
             turn = self.turn(event.item_id)
             turn.started_ms = event.audio_start_ms or 0
             turn.stopped_ms = event.audio_end_ms or 0
+            self.awaits_reply = self.replies
             self._changed(event.item_id, "timed_out", effects)
 
     def transcription_delta(

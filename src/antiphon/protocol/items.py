@@ -20,7 +20,7 @@ from antiphon.wire.client_events import (
     ConversationItemRetrieve,
     ConversationItemTruncate,
 )
-from antiphon.wire.items import Item, ResponseResource
+from antiphon.wire.items import ErrorInfo, Item, ResponseResource
 from antiphon.wire.server_events import (
     ConversationItemAdded,
     ConversationItemCreated,
@@ -53,6 +53,7 @@ class Items:
         "_replayed",
         "_requests",
         "conversation",
+        "truncates",
     )
 
     def __init__(self, prefix: str, requests: Requests, remembered: int) -> None:
@@ -67,6 +68,8 @@ class Items:
         # Calls of an earlier connection that were not replayed, for want of an output, by call id.
         self._calls_left: dict[str, Item] = {}
         self.conversation = Conversation()
+        # Whether the server knows how to truncate, as far as is known.
+        self.truncates = True
 
     # --- asked ----------------------------------------------------------------------------------
 
@@ -183,8 +186,10 @@ class Items:
             self.conversation.delete(item_id)
         self._requests.answer(request, None, effects)
 
-    def refused(self, request: Request) -> None:
+    def refused(self, request: Request, error: ErrorInfo) -> None:
         """The server would not do it."""
+        if request.kind is RequestKind.ITEM_TRUNCATE and error.param == "type":
+            self.truncates = False  # P-299: there is no such event on this server
         if request.kind is RequestKind.ITEM_CREATE and request.subject in self._replayed:
             self._replayed.discard(request.subject)
             self.conversation.drop(request.subject)

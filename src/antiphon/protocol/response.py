@@ -36,6 +36,7 @@ __all__ = [
     "UNSETTLED",
     "TOLERANCES",
     "TRANSITIONS",
+    "WANTED",
     "Action",
     "Cause",
     "Lane",
@@ -351,6 +352,8 @@ class Response:
         "cause",
         "create_event_id",
         "deadline",
+        "doubt",
+        "doubted_at",
         "expires",
         "from_server",
         "handed_calls",
@@ -421,6 +424,9 @@ class Response:
         self.not_before = 0.0
         self.last_heard = 0.0
         self.deadline: Deadline | None = None
+        # An error that may have been the end of it, and when that came (P-305).
+        self.doubt: ErrorInfo | None = None
+        self.doubted_at = 0.0
         self.bytes_per_ms: int | None = None
         # Where the latest audio was counted; there is one at a time in all but odd cases.
         self.audio_part: AudioPart | None = None
@@ -455,6 +461,8 @@ class Response:
 
 # What `interrupt()` has to stop.
 _IN_FLIGHT = frozenset({_S.QUEUED, _S.REQUESTED, _S.ACTIVE})
+# A response in one of these is wanted, so output that was cancelled already cannot be its.
+WANTED = frozenset({_S.QUEUED, _S.REQUESTED})
 # What holds its lane. ABANDONED does not: its deadline has passed; it could hold it for ever.
 OCCUPIES = frozenset({_S.REQUESTED, _S.CANCEL_DEFERRED, _S.ACTIVE, _S.CANCELLING, _S.REVOKING})
 

@@ -1,7 +1,8 @@
-"""All responses of one connection: fires the inputs of the table and carries out its actions.
+"""All responses of one connection: what is asked of them, and what the server says of them.
 
-`response.py` says what may happen to one response; this file finds the response that an event
-means, and couples the responses to one another: by admission, by interruption, by memory.
+`response.py` says what may happen to one response, and `machine.py` does it; this file finds the
+response that an event means, and couples the responses to one another: by admission, by
+interruption.
 """
 
 from collections.abc import Iterable
@@ -10,35 +11,28 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from antiphon.exceptions import RemoteProtocolError, ResponseRejected
-from antiphon.protocol.admission import Admission
-from antiphon.protocol.calls import calls_at_done, note_call
+from antiphon.exceptions import ResponseRejected
 from antiphon.protocol.deadlines import Deadline, Deadlines
-from antiphon.protocol.directory import METADATA_KEY, Directory, check_metadata
-from antiphon.protocol.early import EarlyOutput
+from antiphon.protocol.directory import METADATA_KEY, check_metadata
 from antiphon.protocol.effects import (
     Effects,
-    Ended,
     Interrupted,
-    Opened,
     Output,
     Report,
     ReportKind,
-    Send,
-    Settled,
 )
-from antiphon.protocol.errors import ACTIVE_RESPONSE, says_busy
+from antiphon.protocol.errors import ACTIVE_RESPONSE, blocker_of, says_busy
+from antiphon.protocol.input_audio import InputAudio
 from antiphon.protocol.interruption import Interruption
-from antiphon.protocol.items import Items
+from antiphon.protocol.machine import Machine
 from antiphon.protocol.options import Options
-from antiphon.protocol.playback import Playback
-from antiphon.protocol.playouts import Playouts, tell_watchers
-from antiphon.protocol.requests import Request, RequestKind, Requests
+from antiphon.protocol.playouts import Playouts
+from antiphon.protocol.produced import Produced
+from antiphon.protocol.requests import Requests
 from antiphon.protocol.resource import bytes_per_ms, cancelled_by_client, lane_of, outcome_of
 from antiphon.protocol.response import (
-    OCCUPIES,
     ON_DEADLINE,
-    UNSETTLED,
+    WANTED,
     Action,
     Cause,
     Lane,
@@ -48,12 +42,10 @@ from antiphon.protocol.response import (
     Response,
     ResponseInput,
     ResponseState,
-    illegal,
     output_column,
-    table_for,
 )
 from antiphon.wire.base import UNSET
-from antiphon.wire.client_events import ResponseCancel, ResponseCreate, ResponseCreateParams
+from antiphon.wire.client_events import ResponseCreateParams
 from antiphon.wire.items import ErrorInfo, ResponseResource
 from antiphon.wire.server_events import (
     ResponseCreated,
@@ -73,19 +65,17 @@ OutputEvent = Any
 """A server event that carries `response_id`."""
 
 _S, _I = ResponseState, ResponseInput
-# A response in one of these is wanted, so output that was cancelled already cannot be its.
-_WANTED = frozenset({_S.QUEUED, _S.REQUESTED})
 # The server has named a response in one of these, and not yet said that it is over.
 _NAMED = frozenset({_S.ACTIVE, _S.CANCELLING, _S.REVOKING})
-_OVER = frozenset({_S.CLOSED, _S.ABANDONED})
 _NEVER_SENT = Outcome(OutcomeKind.CANCELLED, "never_sent")
 # Looked up once: to name a member of an enumeration costs as much as a call.
-_SEND_CREATE, _SEND_CANCEL, _OPEN = Action.SEND_CREATE, Action.SEND_CANCEL, Action.OPEN
-_END, _DELIVER, _KEEP = Action.END, Action.DELIVER, Action.KEEP
-_RESPONSE_CANCEL = RequestKind.RESPONSE_CANCEL
-
-# The reason of a response that was given up for its deadline, however it ended after that.
-_GIVEN_UP = {Cause.TIMED_OUT: "unanswered", Cause.STALLED: "stalled"}
+# How many busy errors may wait for a name at once.
+_ACCUSED = 16
+_NO_METADATA = (
+    "the server does not return the metadata of a create: from here on answers are matched by "
+    "their order (Options(echoes_metadata=False) says so from the start)"
+)
+_DELIVER, _KEEP = Action.DELIVER, Action.KEEP
 
 
 class Responses:
@@ -96,23 +86,20 @@ class Responses:
     """
 
     __slots__ = (
+        "_accused",
         "_admission",
         "_by_id",
         "_deadlines",
         "_directory",
         "_early",
-        "_finished",
-        "_items",
+        "_input_audio",
+        "_machine",
         "_on_output",
         "_options",
-        "_playback",
         "_requests",
         "_retry",
-        "_table",
-        "_timeouts",
-        "_unsettled",
-        "output_bytes_per_ms",
         "playouts",
+        "produced",
     )
 
     def __init__(
@@ -121,43 +108,32 @@ class Responses:
         options: Options,
         requests: Requests,
         deadlines: Deadlines,
-        playback: Playback,
-        items: Items,
+        produced: Produced,
         playouts: Playouts,
+        input_audio: InputAudio,
     ) -> None:
+        self._input_audio = input_audio
         self._options = options
         self._requests = requests
         self._deadlines = deadlines
-        self._playback = playback
-        self._items = items
+        self.produced = produced
         self.playouts = playouts
-        self._table = table_for(options.tolerances)
-        self._on_output = output_column(options.tolerances)
-        # How long a response may stay in a state.
-        self._timeouts = {
-            _S.REQUESTED: options.create_timeout,
-            _S.ACTIVE: options.stall_timeout,
-            _S.CANCEL_DEFERRED: options.settle_timeout,
-            _S.CANCELLING: options.settle_timeout,
-            _S.REVOKING: options.settle_timeout,
-        }
-        self._admission = Admission(options.max_in_flight, options.busy_backoff)
-        self._retry: Deadline | None = None
-        self._directory = Directory(prefix, options, requests)
+        self._machine = Machine(prefix, options, requests, deadlines, produced, playouts)
+        self._admission = self._machine.admission
+        self._directory = self._machine.directory
         self._by_id = self._directory.by_id
-        # Invariant: exactly the responses that a reader knows of and that have no outcome.
-        self._unsettled: dict[int, Response] = {}
-        # Over, oldest first; at most options.remembered (I9).
-        self._finished: dict[int, Response] = {}
         # Announced by nothing but their output so far.
-        self._early = EarlyOutput(options.kept_events)
-        self.output_bytes_per_ms = 48
+        self._early = self._machine.early
+        self._on_output = output_column(options.tolerances)
+        self._retry: Deadline | None = None
+        # Creates that an error may have refused, by the response that it names as the obstacle.
+        self._accused: dict[str, tuple[Response, ErrorInfo]] = {}
 
     # --- what a caller asks ---------------------------------------------------------------------
 
     @property
     def unsettled(self) -> tuple[Response, ...]:
-        return tuple(self._unsettled.values())
+        return tuple(self._machine.unsettled.values())
 
     def create(
         self,
@@ -196,22 +172,22 @@ class Responses:
         response.metadata = dict(params.metadata or {})
         response.bytes_per_ms = bytes_per_ms(params.audio)
         self._directory.enter(response)
-        self._unsettled[response.number] = response
+        self._machine.unsettled[response.number] = response
         if on_busy is OnBusy.REPLACE and lane is Lane.DEFAULT:
             # One that was to replace another and still waits for that would hold the lane by now,
             # had the server been quicker: what comes of this must not depend on that.
             held = admission.occupants(lane)
             soon = (one for one in admission.waiting(lane) if one.on_busy is OnBusy.REPLACE)
             replaced = [one for one in (*held, *soon) if one.interruptible]
-            self._fire(response, _I.HOLD_CREATE, effects, now)
+            self._machine.fire(response, _I.HOLD_CREATE, effects, now)
             self._stop(replaced, now, effects)
             self.pump(now, effects)
         elif admission.may_send(lane) or (
             on_busy is OnBusy.SEND and response.number <= admission.horizon
         ):
-            self._fire(response, _I.SEND_CREATE, effects, now)
+            self._machine.fire(response, _I.SEND_CREATE, effects, now)
         else:
-            self._fire(response, _I.HOLD_CREATE, effects, now)
+            self._machine.fire(response, _I.HOLD_CREATE, effects, now)
         return response
 
     def cancel(self, interruption: Interruption, now: float, effects: Effects) -> None:
@@ -231,16 +207,18 @@ class Responses:
 
         It may be wanted where a create that was not cancelled still waits for its name.
         """
-        if not self._early or any(one.state is _S.REQUESTED for one in self._unsettled.values()):
+        if not self._early or any(
+            one.state is _S.REQUESTED for one in self._machine.unsettled.values()
+        ):
             return
         for response in self._early:
             self._early.take(response)
-            self._fire(response, _I.SEND_CANCEL, effects, now)
+            self._machine.fire(response, _I.SEND_CANCEL, effects, now)
 
     def _stop(self, responses: Iterable[Response], now: float, effects: Effects) -> None:
         fired, cause = _I.SEND_CANCEL, Cause.CANCELLED
         for response in responses:
-            self._fire(response, fired, effects, now, cause=cause, outcome=_NEVER_SENT)
+            self._machine.fire(response, fired, effects, now, cause=cause, outcome=_NEVER_SENT)
 
     # --- what the server says -------------------------------------------------------------------
 
@@ -249,7 +227,11 @@ class Responses:
         response = self._by_id.get(resource.id or UNSET)
         if response is not None and not resource.id and response.state is _S.CLOSED:
             response = None  # P-311: no id, so this is the next one
-        asked = self._directory.asked_for(resource)
+        turn = self._input_audio.awaits_reply
+        asked = self._directory.asked_for(resource, turn=turn, announced=True)
+        if self._directory.learned:
+            self._directory.learned = False
+            effects.append(Report(ReportKind.VIOLATION, _NO_METADATA, resource.id or None))
         if asked is not None and asked is not response:
             if response is not None and not asked.named and not self._is_of(response, asked):
                 detail = "response.created gives a response an id that another one has"
@@ -261,8 +243,15 @@ class Responses:
             response = self._directory.stranger(lane_of(resource))
         elif response.state is _S.IDLE:
             response.lane = lane_of(resource) or Lane.DEFAULT
-        if self._fire(response, _I.RECV_CREATED, effects, now, resource=resource):
+        if response.lane is Lane.DEFAULT:
+            self._input_audio.awaits_reply = False
+        if self._machine.fire(response, _I.RECV_CREATED, effects, now, resource=resource):
             self._supersede(response, now, effects)
+        accused, error = self._accused.pop(resource.id or "", (None, None))
+        if accused is not None and accused is not response and accused.state is _S.REQUESTED:
+            assert error is not None, "they are kept together"
+            self._requests.remove(self._requests.get(accused.create_event_id))
+            self.create_refused(accused, error, now, effects)
 
     def output(self, event: OutputEvent, now: float, effects: Effects) -> None:
         """Anything that a response produces. This is the path that every delta takes."""
@@ -276,7 +265,7 @@ class Responses:
         elif action is _KEEP:
             self._keep(response, event, now, effects)
         elif action is None:
-            self._violation(response, _I.RECV_OUTPUT, effects)
+            self._machine.violation(response, _I.RECV_OUTPUT, effects)
 
     def audio(self, event: ResponseOutputAudioDelta, now: float, effects: Effects) -> None:
         """As `output`, and counted for truncation."""
@@ -291,25 +280,25 @@ class Responses:
             ):
                 part.size += len(event.delta)  # as nearly always
             else:
-                self._count_audio(response, event)
+                self.produced.audio(response, event)
             effects.append(Output(response, event))
             return
         self.output(event, now, effects)
         response = self._by_id.get(event.response_id or UNSET)
         if response is not None and response.state is _S.ACTIVE:
-            self._count_audio(response, event)  # its announcement, too (P-311)
+            self.produced.audio(response, event)  # its announcement, too (P-311)
 
     def item_added(self, event: ResponseOutputItemAdded, now: float, effects: Effects) -> None:
         self.output(event, now, effects)
         response = self._by_id.get(event.response_id or UNSET)
         if response is not None and event.item.id:
-            self._note_item(response, event.item.id)
+            self.produced.item(response, event.item.id)
 
     def item_done(self, event: ResponseOutputItemDone, now: float, effects: Effects) -> None:
         self.output(event, now, effects)
         response = self._by_id.get(event.response_id or UNSET)
-        if response is not None and response.state is _S.ACTIVE:
-            note_call(response, event.item, effects)
+        if response is not None:
+            self.produced.item_done(response, event.item, effects)
 
     def done(self, event: ResponseDone, now: float, effects: Effects) -> None:
         resource = event.response
@@ -322,7 +311,7 @@ class Responses:
                 response = asked
         if response is None:
             response = self._directory.stranger(lane_of(resource))
-        if self._fire(
+        if self._machine.fire(
             response,
             _I.RECV_DONE,
             effects,
@@ -331,9 +320,10 @@ class Responses:
             outcome=outcome_of(resource),
             resource=resource,
         ):
+            self.produced.done(response, resource)
             if cancelled_by_client(resource):
                 # P-16: a cancel that was carried out gets no other answer.
-                self._await_no_answer(response)
+                self._machine.await_no_answer(response)
             self.pump(now, effects)
 
     def done_unreadable(self, response_id: str, now: float, effects: Effects) -> None:
@@ -341,7 +331,9 @@ class Responses:
         response = self._by_id.get(response_id)
         if response is not None and response.state in _NAMED:
             outcome = Outcome(OutcomeKind.UNKNOWN, "unreadable")
-            self._fire(response, _I.RECV_DONE, effects, now, cause=Cause.FINISHED, outcome=outcome)
+            self._machine.fire(
+                response, _I.RECV_DONE, effects, now, cause=Cause.FINISHED, outcome=outcome
+            )
             self.pump(now, effects)
 
     def create_refused(
@@ -353,7 +345,7 @@ class Responses:
         if busy and patient and response.attempts < self._options.busy_retries:
             response.attempts += 1
             response.not_before = now + self._admission.pause(response, error, self._by_id)
-            self._fire(
+            self._machine.fire(
                 response,
                 _I.CREATE_BUSY,
                 effects,
@@ -367,15 +359,46 @@ class Responses:
                 if cancelled
                 else Outcome(OutcomeKind.REJECTED, error=error)
             )
-            self._fire(
+            self._machine.fire(
                 response, _I.CREATE_ERROR, effects, now, cause=Cause.REJECTED, outcome=outcome
             )
         self.pump(now, effects)
 
+    def may_be_anothers(self, response: Response, error: ErrorInfo) -> bool:
+        """Whether an error without an echo may refuse another create than this one (P-49, P-85).
+
+        Turn detection's own create is refused while one of ours is active. Where the words name an
+        obstacle that is not known here yet, that may be this very response, and its name on the
+        way: who is meant shows when the name comes, or by the deadline.
+        """
+        blocker = blocker_of(error)
+        if not says_busy(error) or blocker is None or blocker in self._by_id:
+            return False
+        self._accused[blocker] = (response, error)
+        if len(self._accused) > _ACCUSED:
+            del self._accused[next(iter(self._accused))]
+        return True
+
+    def may_have_failed(self, error: ErrorInfo, now: float) -> None:
+        """An error that answers nothing: where one response runs, it may be the end of it (P-305).
+
+        If nothing more comes of it within the settle timeout, it was.
+        """
+        if error.type == "invalid_request_error" or says_busy(error):
+            return  # that is about something that was sent
+        active = [one for one in self._machine.unsettled.values() if one.state is _S.ACTIVE]
+        if len(active) == 1:
+            (response,) = active
+            response.doubt = error
+            response.doubted_at = now
+            self._deadlines.discard(response.deadline)
+            when = now + self._options.settle_timeout
+            response.deadline = self._deadlines.add(when, response)
+
     def cancel_found_nothing(self, response: Response, now: float, effects: Effects) -> None:
         """P-14: the cancel crossed the natural end, or the server knows of no such response."""
         effects.append(Report(ReportKind.ABSORBED, "the cancel found nothing to stop", response.id))
-        self._fire(
+        self._machine.fire(
             response,
             _I.CANCEL_ERROR,
             effects,
@@ -392,23 +415,31 @@ class Responses:
         if response.state is _S.IDLE:
             detail = "output of a response that was never announced was dropped"
             effects.append(Report(ReportKind.UNROUTED, detail, response.id))
-            self._forget(response)
+            self._machine.forget(response)
             return
         if response.state is _S.ACTIVE:
+            if response.doubt is not None and response.doubted_at >= response.last_heard:
+                outcome = Outcome(OutcomeKind.FAILED, None, response.doubt)
+                self._machine.fire(
+                    response, _I.RECV_DONE, effects, now, cause=Cause.FINISHED, outcome=outcome
+                )
+                self.pump(now, effects)
+                return
+            response.doubt = None
             quiet_until = response.last_heard + self._options.stall_timeout
             if quiet_until > now:
                 response.deadline = self._deadlines.add(quiet_until, response)
                 return
         fired, cause, outcome = ON_DEADLINE[response.state]
-        self._fire(response, fired, effects, now, cause=cause, outcome=outcome)
+        self._machine.fire(response, fired, effects, now, cause=cause, outcome=outcome)
         if fired is _I.SETTLE_TIMEOUT:
-            self._await_no_answer(response)
+            self._machine.await_no_answer(response)
         self.pump(now, effects)
 
     def lose(self, now: float, effects: Effects) -> None:
         """The connection is gone, and with it everything in flight."""
-        for response in list(self._unsettled.values()):
-            self._fire(
+        for response in list(self._machine.unsettled.values()):
+            self._machine.fire(
                 response,
                 _I.LOST,
                 effects,
@@ -432,190 +463,30 @@ class Responses:
         if self._retry is None and not self._admission.has_waiting:
             return
         while (response := self._admission.next_ready(now)) is not None:
-            self._fire(response, _I.SEND_CREATE, effects, now)
+            self._machine.fire(response, _I.SEND_CREATE, effects, now)
         self._deadlines.discard(self._retry)
         when = self._admission.next_retry(now)
         self._retry = None if when is None else self._deadlines.add(when, PUMP)
-
-    # --- the machine ----------------------------------------------------------------------------
-
-    def _fire(
-        self,
-        response: Response,
-        fired: ResponseInput,
-        effects: Effects,
-        now: float,
-        *,
-        cause: Cause | None = None,
-        outcome: Outcome = UNSETTLED,
-        resource: ResponseResource | None = None,
-    ) -> bool:
-        """Go through one row of the table. False when there is none: reported, nothing changed.
-
-        Args:
-            response: whose state changes.
-            fired: the column.
-            effects: takes what follows.
-            now: the time.
-            cause: why its streams end, if the row ends them.
-            outcome: how it ended, if the row settles it.
-            resource: the server's account of it, which may name it.
-        """
-        before = response.state
-        row = self._table[before].get(fired)
-        if row is None:
-            self._violation(response, fired, effects, resource)
-            return False
-        if resource is not None:
-            self._name(response, resource)
-            if fired is _I.RECV_DONE and response.resource is None:
-                response.resource = resource
-        actions, state = row
-        response.state = state
-        for action in actions:
-            if action is _END:
-                response.cause = cause
-                if resource is not None:
-                    # After OPEN, so that there is a reader.
-                    calls_at_done(response, resource, effects)
-                effects.append(Ended(response))
-            elif action is _SEND_CANCEL:
-                self._send_cancel(response, effects)
-            elif action is _OPEN:
-                self._open(response, now, effects)
-            elif action is _SEND_CREATE:
-                self._send_create(response, effects)
-            else:  # SETTLE. Rows that take output are looked up in `output`.
-                self._settle(response, outcome, now, effects)
-        if state is not before:
-            self._moved(response, before, now)
-        return True
-
-    def _send_create(self, response: Response, effects: Effects) -> None:
-        response.create_event_id = self._requests.next_event_id()
-        self._requests.add(
-            Request(response.create_event_id, RequestKind.RESPONSE_CREATE, response=response)
-        )
-        params = response.params
-        assert params is not None, "only a response of ours is ever sent"
-        effects.append(Send(ResponseCreate(event_id=response.create_event_id, response=params)))
-
-    def _open(self, response: Response, now: float, effects: Effects) -> None:
-        response.last_heard = now
-        self._unsettled[response.number] = response
-        effects.append(Opened(response))
-        for event in self._early.take(response):
-            effects.append(Output(response, event))
-            if isinstance(event, ResponseOutputAudioDelta):
-                self._count_audio(response, event)
-            elif isinstance(event, ResponseOutputItemAdded) and event.item.id:
-                self._note_item(response, event.item.id)
-            elif isinstance(event, ResponseOutputItemDone):
-                note_call(response, event.item, effects)
-
-    def _send_cancel(self, response: Response, effects: Effects) -> None:
-        # By id, always (I4, P-1). The bare cancel remains for a server that created the response
-        # without naming it (P-311): no id can ever be known there, and it runs one at a time.
-        if response.cancel_event_id is not None:
-            return
-        response.cancel_event_id = self._requests.next_event_id()
-        self._requests.add(Request(response.cancel_event_id, _RESPONSE_CANCEL, response=response))
-        effects.append(
-            Send(
-                ResponseCancel(event_id=response.cancel_event_id, response_id=response.id or UNSET)
-            )
-        )
-
-    def _settle(self, response: Response, outcome: Outcome, now: float, effects: Effects) -> None:
-        if response.cause in _GIVEN_UP and outcome.kind is not OutcomeKind.TIMED_OUT:
-            # The caller was told so when it happened; a late answer does not undo it.
-            reason = _GIVEN_UP[response.cause]
-            outcome = Outcome(OutcomeKind.TIMED_OUT, reason, outcome.error)
-        response.outcome = outcome
-        del self._unsettled[response.number]
-        effects.append(Settled(response))
-        if response.playout is not None or self._options.call:
-            self.playouts.generated(response, outcome, now, effects)
-        tell_watchers(response, effects)
-
-    def _moved(self, response: Response, before: ResponseState, now: float) -> None:
-        """Everything that hangs on the state and on nothing else."""
-        state = response.state
-        if state not in OCCUPIES or before not in OCCUPIES:
-            self._admission.update(response)
-        self._deadlines.discard(response.deadline)
-        within = self._timeouts.get(state)
-        if response.expires is not None and state in _WANTED:
-            response.deadline = self._deadlines.add(response.expires, response)
-        elif within is not None:
-            response.deadline = self._deadlines.add(now + within, response)
-        else:
-            response.deadline = None
-        if before in _OVER:
-            self._finished.pop(response.number, None)
-        if state in _OVER:
-            self._requests.remove(self._requests.get(response.create_event_id))
-            cancel = self._requests.get(response.cancel_event_id)
-            if cancel is not None:
-                # Long enough to recognise the error of a cancel that came too late.
-                cancel.deadline = self._deadlines.add(now + self._options.settle_timeout, cancel)
-            response.params = None
-            response.held_calls = []
-            self._finished[response.number] = response
-            if len(self._finished) > self._options.remembered:
-                self._forget(self._finished.pop(next(iter(self._finished))))
-
-    def _violation(
-        self,
-        response: Response,
-        fired: ResponseInput,
-        effects: Effects,
-        resource: ResponseResource | None = None,
-    ) -> None:
-        error = illegal(response, fired)
-        if not isinstance(error, RemoteProtocolError):
-            raise error
-        named = response.id or (resource.id if resource is not None else None) or None
-        effects.append(Report(ReportKind.VIOLATION, str(error), named))
 
     # --- which response -------------------------------------------------------------------------
 
     def _is_of(self, found: Response, asked: Response) -> bool:
         """Whether what only output has shown can be the response that was asked for."""
-        return found.is_nobodys and (found.state is _S.IDLE or asked.state not in _WANTED)
-
-    def _name(self, response: Response, resource: ResponseResource) -> None:
-        if response.named:
-            return
-        found = self._by_id.get(resource.id or UNSET)
-        if found is not None and found is not response and found.is_nobodys:
-            self._adopt(response, found)
-        response.named = True
-        self._directory.name(response, resource.id or None)
-        if response.from_server:
-            response.metadata = {
-                key: value
-                for key, value in (resource.metadata or {}).items()
-                if key != METADATA_KEY
-            }
-        self._requests.remove(self._requests.get(response.create_event_id))
-
-    def _forget(self, response: Response) -> None:
-        self._early.take(response)
-        self._deadlines.discard(response.deadline)
-        self._directory.forget(response)
+        return found.is_nobodys and (found.state is _S.IDLE or asked.state not in WANTED)
 
     def _supersede(self, newer: Response, now: float, effects: Effects) -> None:
         """A server that stops the old response without a word (P-309) is known by its profile."""
+        if _I.SUPERSEDED not in self._machine.table[_S.ACTIVE]:
+            return  # nearly everywhere; else every announcement would look at all that runs
         if newer.lane is not Lane.DEFAULT or not newer.occupies:
             return
         older = [
             response
             for response in self._admission.occupants(Lane.DEFAULT)
-            if response is not newer and _I.SUPERSEDED in self._table[response.state]
+            if response is not newer and _I.SUPERSEDED in self._machine.table[response.state]
         ]
         for response in older:
-            self._fire(
+            self._machine.fire(
                 response,
                 _I.SUPERSEDED,
                 effects,
@@ -647,44 +518,3 @@ class Responses:
         elif response.deadline is None:
             self._directory.name(response, response.id)
             response.deadline = self._deadlines.add(now + self._options.create_timeout, response)
-
-    def _adopt(self, response: Response, found: Response) -> None:
-        """What came before its announcement belongs to this response."""
-        if response.state in _WANTED:
-            self._early.move(found, response)
-        for event in found.kept:
-            if isinstance(event, ResponseOutputItemAdded) and event.item.id:
-                self._note_item(response, event.item.id)
-        response.cancel_event_id = found.cancel_event_id
-        cancel = self._requests.get(found.cancel_event_id)
-        if cancel is not None:
-            cancel.response = response
-        self._admission.release(found)
-        self._forget(found)
-
-    # --- audio, items and calls -----------------------------------------------------------------
-
-    def _count_audio(self, response: Response, event: ResponseOutputAudioDelta) -> None:
-        part = response.audio_part = self._playback.part(
-            event.item_id or "",
-            event.content_index or 0,
-            response.bytes_per_ms or self.output_bytes_per_ms,
-        )
-        part.size += len(event.delta)
-
-    def _note_item(self, response: Response, item_id: str) -> None:
-        if response.state is _S.IDLE:
-            return  # once it is known which response it is
-        if response.state is not _S.CLOSED:
-            response.item_ids.append(item_id)
-        if response.lane is Lane.OUT_OF_BAND:
-            self._items.note_out_of_band(item_id)
-
-    # --- errors ---------------------------------------------------------------------------------
-
-    def _await_no_answer(self, response: Response) -> None:
-        """Nothing more is expected of the response's cancel."""
-        request = self._requests.get(response.cancel_event_id)
-        if request is not None:
-            self._deadlines.discard(request.deadline)
-            self._requests.remove(request)

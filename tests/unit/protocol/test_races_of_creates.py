@@ -20,6 +20,7 @@ from tests.helpers.playbook import (
     check,
     finished,
     live,
+    turn,
 )
 
 __all__: list[str] = []
@@ -38,6 +39,7 @@ def test_r8_create_that_loses_the_lane_to_detection_goes_when_that_is_done() -> 
         [
             Ask("create", "a"),
             C("response.create", "a"),
+            *turn("u"),
             S("response.created", "v"),
             Is("v", "opened"),
             S("error", create="a", code=ACTIVE, message=BUSY.format("v")),
@@ -264,6 +266,7 @@ def test_r10_refusal_read_after_the_blockers_end_is_tried_again_at_once() -> Non
         [
             Ask("create", "a"),
             C("response.create", "a"),
+            *turn("u"),
             S("response.created", "v"),
             Is("v", "opened"),
             S("response.done", "v"),

@@ -297,7 +297,7 @@ class Rows(dict[ResponseInput, Row]):
 def under_watch(tolerances: frozenset[Tolerance]) -> tuple[Playbook, dict[ResponseState, Rows]]:
     connection = Connection("t", Options(tolerances=tolerances))
     watched = {state: Rows(state, rows) for state, rows in table_for(tolerances).items()}
-    connection._responses._table = watched  # type: ignore[assignment]
+    connection._responses._machine.table = watched  # type: ignore[assignment]
     return Playbook(connection), watched
 
 

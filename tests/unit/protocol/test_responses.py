@@ -304,7 +304,7 @@ def test_next_response_without_an_id_is_another_one() -> None:
     for _ in range(2):
         play.play(S("response.created", "nameless", id=None))
         play.play(S("response.done", "nameless", id=None))
-    assert len(play.connection._responses._finished) == 2
+    assert len(play.connection._responses._machine.finished) == 2
 
 
 def test_metadata_of_the_servers_own_response_is_the_callers_to_read() -> None:
@@ -645,7 +645,7 @@ def test_finished_responses_are_forgotten_oldest_first() -> None:
         play.play(S("response.done", name, status="incomplete"))
     responses = play.connection._responses
     assert set(responses._by_id) == {"resp_b", "resp_c"}
-    assert list(responses._finished.values()) == [play["b"], play["c"]]
+    assert list(responses._machine.finished.values()) == [play["b"], play["c"]]
     assert play["a"].state is ResponseState.CLOSED
     assert play["a"].params is None and play["a"].held_calls == []
 
@@ -667,7 +667,7 @@ def test_response_given_up_counts_as_remembered_once() -> None:
                 S("response.done", name),
             ]
         )
-    assert list(play.connection._responses._finished.values()) == [play["a"], play["b"]]
+    assert list(play.connection._responses._machine.finished.values()) == [play["a"], play["b"]]
 
 
 def test_response_that_is_being_revoked_is_not_forgotten() -> None:
