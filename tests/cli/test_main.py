@@ -63,7 +63,7 @@ def test_version_is_that_of_the_package() -> None:
         (["demo", "--pla"], "unknown argument '--pla'. Did you mean '--plain'?"),
         (["demo", "--profile=opnai"], "no profile 'opnai'. Did you mean 'openai'?"),
         (["serve", "8765"], "unknown argument '8765'."),
-        (["serve", "--port", "http"], "argument --port: invalid int value: 'http'"),
+        (["serve", "--port", "http"], "argument --port: 'http' is no port; ports are 0 to 65535"),
         (["serve", "--set", "dialect"], "'dialect' is not KNOB=VALUE"),
         (
             ["serve", "--set", "cancel_latency=3"],

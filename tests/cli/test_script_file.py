@@ -6,7 +6,18 @@ from pathlib import Path
 import pytest
 
 from antiphon.cli.script_file import ScriptFileError, read_script
-from antiphon.emulator import answer, call, fail, incomplete, say, silence, stall, text
+from antiphon.emulator import (
+    answer,
+    call,
+    fail,
+    incomplete,
+    mcp_approval,
+    mcp_call,
+    say,
+    silence,
+    stall,
+    text,
+)
 from antiphon.emulator.scripts.script import Answer
 
 __all__: list[str] = []
@@ -28,6 +39,15 @@ def steps(tmp_path: Path, toml: str) -> list[Answer]:
         ('call = "f"\narguments = "{no json"\ncall_id = "c1"', call("f", "{no json", call_id="c1")),
         ('parts = [{ say = "a" }, { call = "f" }]', answer(say("a"), call("f"))),
         (
+            'mcp_call = "t"\nserver = "docs"\narguments = { a = 1 }\noutput = "b"',
+            mcp_call("docs", "t", {"a": 1}, output="b"),
+        ),
+        (
+            'parts = [{ mcp_call = "t", server = "docs", error = "gone" }]',
+            mcp_call("docs", "t", error="gone"),
+        ),
+        ('mcp_approval = "t"\nserver = "docs"', mcp_approval("docs", "t")),
+        (
             'fail = "x"\nmessage = "y"\nafter = { say = "a" }',
             fail("x", "y", after=say("a")),
         ),
@@ -47,6 +67,14 @@ def steps(tmp_path: Path, toml: str) -> list[Answer]:
 )
 def test_each_form_means_what_it_means_in_python(tmp_path: Path, toml: str, step: Answer) -> None:
     assert steps(tmp_path, f"[[answer]]\n{toml}") == [step]
+
+
+def test_tools_of_mcp_servers_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "script.toml"
+    path.write_text('mcp = { docs = ["search"] }')
+    tools = read_script(path).mcp_tools("docs")
+    assert tools is not None
+    assert [tool["name"] for tool in tools] == ["search"]
 
 
 def test_always_is_never_left_over(tmp_path: Path) -> None:

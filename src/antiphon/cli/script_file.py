@@ -23,18 +23,33 @@ from typing import Any
 
 import msgspec
 
-from antiphon.emulator import Script, answer, call, fail, incomplete, say, silence, stall, text
+from antiphon.emulator import (
+    Script,
+    answer,
+    call,
+    fail,
+    incomplete,
+    mcp_approval,
+    mcp_call,
+    say,
+    silence,
+    stall,
+    text,
+)
 from antiphon.emulator.scripts.script import Answer
 
 __all__ = ["FORMAT", "ScriptFileError", "read_script"]
 
 FORMAT = """\
 A script is TOML (or JSON of the same shape). `hears` lists the transcripts of the user's spoken
-turns; `strict = true` fails every response that no answer fits. Each [[answer]] has one of:
+turns; `mcp = { label = ["tool"] }` names the tools of MCP servers; `strict = true` fails every
+response that no answer fits. Each [[answer]] has one of:
 
   say = "words"            speech (text where the response asks for text); ms = its length
   text = "words"           written text
   call = "function"        with arguments = { ... } or the very string, and call_id
+  mcp_call = "tool"        with server = "label", arguments, and output = "..." or error = "..."
+  mcp_approval = "tool"    with server = "label" and arguments
   parts = [{ say = ... }, { call = ... }]        several items in one response
   fail = "code"            with message = "..."
   incomplete = "reason"    max_output_tokens or content_filter
@@ -66,6 +81,11 @@ class _Part(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     call: str | None = None
     arguments: dict[str, Any] | str | None = None
     call_id: str | None = None
+    mcp_call: str | None = None
+    mcp_approval: str | None = None
+    server: str = ""
+    output: str = ""
+    error: str = ""
 
 
 class _Answer(_Part, kw_only=True):
@@ -84,6 +104,7 @@ class _Answer(_Part, kw_only=True):
 class _File(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     answer: list[_Answer] = []
     hears: list[str] = []
+    mcp: dict[str, list[str]] = {}
     strict: bool = False
 
 
@@ -107,7 +128,7 @@ def read_script(path: Path) -> Script:
         raise ScriptFileError(f"{path}: {error.strerror}") from error
     except (msgspec.MsgspecError, tomllib.TOMLDecodeError, ValueError) as error:
         raise ScriptFileError(f"{path}: {error}") from error
-    return Script(steps, hears=found.hears, strict=found.strict)
+    return Script(steps, hears=found.hears, mcp=found.mcp, strict=found.strict)
 
 
 def _step(given: _Answer, where: str) -> Answer:
@@ -135,6 +156,8 @@ def _whole(given: _Answer, where: str) -> Answer:
         "say": given.say,
         "text": given.text,
         "call": given.call,
+        "mcp_call": given.mcp_call,
+        "mcp_approval": given.mcp_approval,
         "parts": given.parts,
         "fail": given.fail,
         "incomplete": given.incomplete,
@@ -153,7 +176,7 @@ def _whole(given: _Answer, where: str) -> Answer:
             return stall(after=after)
         case ["silence"]:
             return silence()
-        case ["say" | "text" | "call"]:
+        case ["say" | "text" | "call" | "mcp_call" | "mcp_approval"]:
             return _part(given, where)
         case found:
             said = " and ".join(found) or "nothing"
@@ -161,12 +184,18 @@ def _whole(given: _Answer, where: str) -> Answer:
 
 
 def _part(given: _Part, where: str) -> Answer:
-    match (given.say, given.text, given.call):
-        case (str() as words, None, None):
+    kinds = ("say", "text", "call", "mcp_call", "mcp_approval")
+    asked = given.arguments
+    match [(kind, found) for kind in kinds if (found := getattr(given, kind)) is not None]:
+        case [("say", words)]:
             return say(words, ms=given.ms)
-        case (None, str() as words, None):
+        case [("text", words)]:
             return text(words)
-        case (None, None, str() as name):
-            return call(name, given.arguments, call_id=given.call_id)
+        case [("call", name)]:
+            return call(name, asked, call_id=given.call_id)
+        case [("mcp_call", name)]:
+            return mcp_call(given.server, name, asked, output=given.output, error=given.error)
+        case [("mcp_approval", name)]:
+            return mcp_approval(given.server, name, asked)
         case _:
-            raise ValueError(f"{where} must have one of: say, text, call")
+            raise ValueError(f"{where} must have one of: {', '.join(kinds)}")
