@@ -17,14 +17,19 @@ def lazily(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
 
     Args:
         package: the package's `__name__`.
-        homes: module below the package to the names that it gives, separated by spaces.
+        homes: module below the package to the names that it gives, separated by spaces; a name may
+            be that of a module of its own.
     """
     home = {name: module for module, names in homes.items() for name in names.split()}
 
     def load(name: str) -> Any:
         if name not in home:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{package}.{home[name]}"), name)
+        place = f"{package}.{home[name]}"
+        try:
+            value = getattr(import_module(place), name)
+        except AttributeError:
+            value = import_module(f"{place}.{name}")
         setattr(modules[package], name, value)
         return value
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from antiphon.lazy import lazily
 
 if TYPE_CHECKING:
+    from antiphon.emulator.audio import speech
     from antiphon.emulator.engine.effects import (
         Abort,
         Ask,
@@ -98,12 +99,14 @@ __all__ = [
     "run_virtual",
     "say",
     "silence",
+    "speech",
     "stall",
     "text",
 ]
 
 # As above; loaded when first used.
 _HOMES = {
+    "audio": "speech",
     "knobs.behaviour": "Behaviour",
     "faculties.brain": "ChatBrain",
     "engine.effects": "Abort Ask CloseConnection Drop Proceed SendFrame SendHalfFrame ServerEffect",
