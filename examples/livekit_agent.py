@@ -4,11 +4,16 @@ The agent answers the caller. Beside each of its answers a second response judge
 asked, out of band: it is not heard, it enters no chat context, and it does not hold up the answer.
 When it objects, the answer is stopped, and the agent declines instead.
 
-    python -m livekit.agents start examples/livekit_agent.py     # with LIVEKIT_URL, … and a key set
+    antiphon serve                                          # a server; or have OPENAI_API_KEY set
+    export OPENAI_BASE_URL=http://127.0.0.1:8765/v1
+    python examples/livekit_agent.py console --text         # type, and read; no room, no sound card
+    python -m livekit.agents start examples/livekit_agent.py     # in rooms, with LIVEKIT_URL, … set
 """
 
+import argparse
 import asyncio
 import logging
+import sys
 from typing import Any
 
 from livekit.agents import Agent, AgentServer, AgentSession, JobContext, function_tool
@@ -86,3 +91,45 @@ async def entrypoint(ctx: JobContext) -> None:
     await ctx.connect()
     greeting = session.generate_reply(instructions="Greet the caller.")
     await greeting.wait_for_playout()
+
+
+async def console(lines: list[str]) -> None:
+    """Talk to the agent in writing: these lines, or what is typed."""
+    session: AgentSession[None] = AgentSession(
+        llm=antiphon.realtime.RealtimeModel(modalities=["text"]),
+    )
+    await session.start(agent=Assistant())
+    if lines:
+        for line in lines:
+            print(f"you: {line}")
+            await exchange(session, line)
+    else:
+        while line := (await asyncio.to_thread(sys.stdin.readline)).strip():
+            await exchange(session, line)
+    await session.aclose()
+
+
+async def exchange(session: AgentSession[None], line: str) -> None:
+    """One turn of the user's, and all that the agent makes of it."""
+    for event in (await session.run(user_input=line)).events:
+        if event.type == "message":
+            print(f"agent: {event.item.text_content}")
+        elif event.type == "function_call":
+            print(f"({event.item.name} {event.item.arguments})")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("command", choices=["console"])
+    parser.add_argument(
+        "--text",
+        nargs="*",
+        required=True,
+        metavar="WORDS",
+        help="talk in writing; without words, type them (an empty line ends it)",
+    )
+    asyncio.run(console(parser.parse_args().text))
+
+
+if __name__ == "__main__":
+    main()

@@ -96,3 +96,29 @@ def test_every_example_is_run_by_some_test() -> None:
     tests = [path.read_text() for path in (EXAMPLES.parent / "tests").rglob("test_*.py")]
     running = "".join(text for text in tests if "examples" in text)
     assert [one.name for one in EXAMPLES.glob("*.py") if one.stem not in running] == []
+
+
+async def test_livekit_agent_talks_in_writing() -> None:
+    pytest.importorskip("livekit.agents")
+    said = ("console", "--text", "What is the weather in Oslo?", "Thank you.")
+    out = await run("livekit_agent.py", *said)
+    lines = [line for line in out.splitlines() if line.startswith(("you: ", "agent: ", "("))]
+    assert lines[0] == "you: What is the weather in Oslo?"
+    assert lines[1].startswith("(get_weather {")
+    assert lines[2].startswith("agent: The tool answered: It is sunny in ")
+    assert lines[3:] == ["you: Thank you.", "agent: You said: Thank you."]
+
+
+async def test_livekit_agent_reads_what_is_typed() -> None:
+    pytest.importorskip("livekit.agents")
+    async with EmulatorServer() as server:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(EXAMPLES / "livekit_agent.py"), "console", "--text"),
+            env=environment(OPENAI_BASE_URL=server.http_url),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(SECONDS):
+            out, _ = await process.communicate(b"Hello.\nGoodbye.\n")
+    assert process.returncode == 0
+    assert out.decode() == "agent: You said: Hello.\nagent: You said: Goodbye.\n"
