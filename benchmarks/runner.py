@@ -1,5 +1,6 @@
 """Runs one adapter against one replay server, each in its own process on its own core."""
 
+import contextlib
 import json
 import os
 import select
@@ -115,3 +116,7 @@ def run(
             for child in children:
                 child.process.kill()
                 child.process.wait()
+                for pipe in (child.process.stdin, child.process.stdout):
+                    if pipe is not None:
+                        with contextlib.suppress(BrokenPipeError):
+                            pipe.close()

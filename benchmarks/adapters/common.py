@@ -287,10 +287,13 @@ async def _run(plan: dict[str, Any], connect: Callable[[str, Sink], Awaitable[An
         sessions += await asyncio.gather(*batch)
     await asyncio.sleep(float(plan.get("settle_s", 0.1)))
     gc.collect()
+    pauses = _watch_collector(plan["collector"]) if "collector" in plan else None
     results: dict[str, Any] = {}
     if count > 1:
         results["session_kib"] = (rss_kib() - first) / (count - 1)
     results |= await _SCENARIOS[plan["scenario"]](plan, sink, sessions, stop)
+    if pauses is not None:
+        results["pauses_ms"] = pauses
     latencies = sorted(sink.latencies)
     if latencies:
         results["latency_us"] = {
@@ -311,6 +314,30 @@ async def _run(plan: dict[str, Any], connect: Callable[[str, Sink], Awaitable[An
     await _first(stop.wait(), within_s=30)
     # No orderly close: some clients take seconds, and nothing after this is measured.
     os._exit(0)
+
+
+def _watch_collector(how: str) -> list[float]:
+    """Set Python's garbage collector up, and note how long its full collections take, in ms.
+
+    Args:
+        how: `as it is`; `frozen`: what is there now is not looked at again; `off`.
+    """
+    pauses: list[float] = []
+    began = 0.0
+
+    def watch(phase: str, info: dict[str, int]) -> None:
+        nonlocal began
+        if phase == "start":
+            began = time.thread_time()  # what it takes, however busy the machine is
+        elif info["generation"] == 2:
+            pauses.append((time.thread_time() - began) * 1000)
+
+    if how == "frozen":
+        gc.freeze()
+    elif how == "off":
+        gc.disable()
+    gc.callbacks.append(watch)
+    return pauses
 
 
 def _heed(stop: asyncio.Event) -> None:
