@@ -140,7 +140,7 @@ def call(id: str, *, status: str | None = "completed", arguments: str = "{}") ->
         call_id=f"call_{id}",
         name="look",
         arguments=arguments,
-        status=_maybe(status),
+        status=status,
     )
 
 

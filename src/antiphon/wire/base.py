@@ -32,7 +32,7 @@ Maybe: TypeAlias = _T | UnsetType | None
 """A field that may be absent (``UNSET``: falsy, left out when encoding) or null (``None``)."""
 
 
-class WireStruct(msgspec.Struct, frozen=True, repr_omit_defaults=True):
+class WireStruct(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaults=True):
     """A JSON object inside an event: an item, a response, a usage record, ..."""
 
 

@@ -2,7 +2,8 @@
 
 Flat on purpose. The schema has a class per item type; servers have more item types than the
 schema, put fields where it has none, and leave out fields that it requires. One struct whose
-fields are all optional reads every one of them, and `type` says which fields matter.
+fields are all optional reads every one of them, and `type` says which fields matter. What is absent
+is None, as what is null: nothing depends on which it was, and None is what a user expects to find.
 Enumerated values are plain strings: a value that is new tomorrow is still a value.
 """
 
@@ -37,12 +38,12 @@ class ContentPart(WireStruct, frozen=True, kw_only=True):
     ``conversation.item.retrieved`` and in items that a client creates.
     """
 
-    type: Maybe[str] = UNSET
-    text: Maybe[str] = UNSET
-    audio: Maybe[str] = UNSET
-    transcript: Maybe[str] = UNSET
-    image_url: Maybe[str] = UNSET
-    detail: Maybe[str] = UNSET
+    type: str | None = None
+    text: str | None = None
+    audio: str | None = None
+    transcript: str | None = None
+    image_url: str | None = None
+    detail: str | None = None
 
 
 class Item(WireStruct, frozen=True, kw_only=True):
@@ -53,23 +54,23 @@ class Item(WireStruct, frozen=True, kw_only=True):
     ``mcp_list_tools``, ``mcp_approval_request``, ``mcp_approval_response``, or any other.
     """
 
-    id: Maybe[str] = UNSET
-    object: Maybe[str] = UNSET
+    id: str | None = None
+    object: str | None = None
     type: str
-    status: Maybe[str] = UNSET
-    phase: Maybe[str] = UNSET
-    role: Maybe[str] = UNSET
-    content: Maybe[list[ContentPart]] = UNSET
-    call_id: Maybe[str] = UNSET
-    name: Maybe[str] = UNSET
-    arguments: Maybe[str] = UNSET
-    output: Maybe[str] = UNSET
-    server_label: Maybe[str] = UNSET
-    tools: Maybe[list[dict[str, Any]]] = UNSET
-    approval_request_id: Maybe[str] = UNSET
-    approve: Maybe[bool] = UNSET
-    reason: Maybe[str] = UNSET
-    error: Any = UNSET
+    status: str | None = None
+    phase: str | None = None
+    role: str | None = None
+    content: list[ContentPart] | None = None
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+    output: str | None = None
+    server_label: str | None = None
+    tools: list[dict[str, Any]] | None = None
+    approval_request_id: str | None = None
+    approve: bool | None = None
+    reason: str | None = None
+    error: Any = None
 
 
 class ErrorInfo(WireStruct, frozen=True, kw_only=True):
@@ -78,55 +79,55 @@ class ErrorInfo(WireStruct, frozen=True, kw_only=True):
     ``event_id`` is the id of the client event that the server objects to, where it says so.
     """
 
-    type: Maybe[str] = UNSET
-    code: Maybe[str] = UNSET
-    message: Maybe[str] = UNSET
-    param: Maybe[str] = UNSET
-    event_id: Maybe[str] = UNSET
+    type: str | None = None
+    code: str | None = None
+    message: str | None = None
+    param: str | None = None
+    event_id: str | None = None
 
 
 class StatusDetails(WireStruct, frozen=True, kw_only=True):
     """Why a response ended as it did."""
 
-    type: Maybe[str] = UNSET
-    reason: Maybe[str] = UNSET
-    error: ErrorInfo | str | Maybe[None] = UNSET
+    type: str | None = None
+    reason: str | None = None
+    error: ErrorInfo | str | None = None
 
 
 class CachedTokensDetails(WireStruct, frozen=True, kw_only=True):
     """Cached input tokens by kind."""
 
-    text_tokens: Maybe[int] = UNSET
-    audio_tokens: Maybe[int] = UNSET
-    image_tokens: Maybe[int] = UNSET
+    text_tokens: int | None = None
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
 
 
 class InputTokenDetails(WireStruct, frozen=True, kw_only=True):
     """Input tokens by kind."""
 
-    text_tokens: Maybe[int] = UNSET
-    audio_tokens: Maybe[int] = UNSET
-    image_tokens: Maybe[int] = UNSET
-    cached_tokens: Maybe[int] = UNSET
-    cached_tokens_details: Maybe[CachedTokensDetails] = UNSET
+    text_tokens: int | None = None
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
+    cached_tokens: int | None = None
+    cached_tokens_details: CachedTokensDetails | None = None
 
 
 class OutputTokenDetails(WireStruct, frozen=True, kw_only=True):
     """Output tokens by kind. ``reasoning_tokens`` is sent by 2.x models, unlisted in the schema."""
 
-    text_tokens: Maybe[int] = UNSET
-    audio_tokens: Maybe[int] = UNSET
-    reasoning_tokens: Maybe[int] = UNSET
+    text_tokens: int | None = None
+    audio_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 class Usage(WireStruct, frozen=True, kw_only=True):
     """Tokens that one response used."""
 
-    total_tokens: Maybe[int] = UNSET
-    input_tokens: Maybe[int] = UNSET
-    output_tokens: Maybe[int] = UNSET
-    input_token_details: Maybe[InputTokenDetails] = UNSET
-    output_token_details: Maybe[OutputTokenDetails] = UNSET
+    total_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    input_token_details: InputTokenDetails | None = None
+    output_token_details: OutputTokenDetails | None = None
 
 
 class ResponseResource(WireStruct, frozen=True, kw_only=True):
@@ -152,39 +153,39 @@ class ResponseResource(WireStruct, frozen=True, kw_only=True):
 class ConversationResource(WireStruct, frozen=True, kw_only=True):
     """The default conversation."""
 
-    id: Maybe[str] = UNSET
-    object: Maybe[str] = UNSET
+    id: str | None = None
+    object: str | None = None
 
 
 class RateLimit(WireStruct, frozen=True, kw_only=True):
     """One limit of the account: how much is left, and in how many seconds it is full again."""
 
-    name: Maybe[str] = UNSET
-    limit: Maybe[int] = UNSET
-    remaining: Maybe[int] = UNSET
-    reset_seconds: Maybe[float] = UNSET
+    name: str | None = None
+    limit: int | None = None
+    remaining: int | None = None
+    reset_seconds: float | None = None
 
 
 class TranscriptionUsage(WireStruct, frozen=True, kw_only=True):
     """What transcribing the input cost: ``type`` ``tokens``, or ``duration`` with ``seconds``."""
 
-    type: Maybe[str] = UNSET
-    total_tokens: Maybe[int] = UNSET
-    input_tokens: Maybe[int] = UNSET
-    output_tokens: Maybe[int] = UNSET
-    input_token_details: Maybe[InputTokenDetails] = UNSET
-    seconds: Maybe[float] = UNSET
+    type: str | None = None
+    total_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    input_token_details: InputTokenDetails | None = None
+    seconds: float | None = None
 
 
 class TranscriptionLanguage(WireStruct, frozen=True, kw_only=True):
     """A language that the transcriber heard, as its ISO 639-1 code."""
 
-    code: Maybe[str] = UNSET
+    code: str | None = None
 
 
 class LogProb(WireStruct, frozen=True, kw_only=True):
     """Log probability of one transcribed token."""
 
-    token: Maybe[str] = UNSET
-    logprob: Maybe[float] = UNSET
-    bytes: Maybe[list[int]] = UNSET
+    token: str | None = None
+    logprob: float | None = None
+    bytes: list[int] | None = None

@@ -308,3 +308,18 @@ def test_cycle_is_refused() -> None:
     session["session"] = session
     with pytest.raises(LocalProtocolError, match="RecursionError"):
         codec.encode(SessionUpdate(session=session))
+
+
+def test_what_a_user_holds_has_none_where_nothing_was_said() -> None:
+    frame = b'{"type":"error","error":{"message":"no"}}'
+    event = Codec().decode(frame)
+    assert isinstance(event, ErrorEvent)
+    assert (event.error.code, event.error.type, event.error.event_id) == (None, None, None)
+    added = Codec().decode(b'{"type":"conversation.item.added","item":{"type":"message"}}')
+    assert isinstance(added, ConversationItemAdded)
+    values = {getattr(added.item, name) for name in added.item.__struct_fields__}
+    assert values == {None, "message"}
+    # ... and is not sent as a null.
+    assert Codec().encode(ConversationItemCreate(item=added.item)) == (
+        b'{"type":"conversation.item.create","item":{"type":"message"}}'
+    )
