@@ -114,7 +114,7 @@ class Admission:
         return min(times, default=None)
 
     def pause(
-        self, response: Response, error: ErrorInfo, known: Mapping[str | UnsetType, Response]
+        self, response: Response, error: ErrorInfo, known: Mapping[str | UnsetType | None, Response]
     ) -> float:
         """How long to wait, in seconds, before a create is tried again that found the lane busy.
 

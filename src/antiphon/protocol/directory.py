@@ -54,7 +54,7 @@ class Directory:
         self._number = 0
         # Invariant: an id is here from the first event that tells it until it is forgotten.
         # UNSET stands for the one response whose id the server leaves out (P-311).
-        self.by_id: dict[str | UnsetType, Response] = {}
+        self.by_id: dict[str | UnsetType | None, Response] = {}
         # Invariant: a key is here from the create until the response is forgotten.
         self._by_key: dict[str, Response] = {}
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from antiphon.protocol.response import Response
-from antiphon.wire.server_events import ServerEvent
+from antiphon.wire.server_events import OutputEvent
 
 __all__ = ["EarlyOutput"]
 
@@ -34,7 +34,7 @@ class EarlyOutput:
     def __iter__(self) -> Iterator[Response]:
         return iter(tuple(self._responses.values()))
 
-    def keep(self, response: Response, event: ServerEvent) -> bool:
+    def keep(self, response: Response, event: OutputEvent) -> bool:
         """False when that would be too much."""
         if self._size >= self._limit:
             return False
@@ -50,7 +50,7 @@ class EarlyOutput:
             self._responses[new.number] = new
             new.kept, old.kept = old.kept, []
 
-    def take(self, response: Response) -> list[ServerEvent]:
+    def take(self, response: Response) -> list[OutputEvent]:
         """All that was kept of it, which is not kept any longer."""
         kept, response.kept = response.kept, []
         self._size -= len(kept)

@@ -13,7 +13,7 @@ from antiphon.exceptions import RealtimeError
 from antiphon.wire.base import UnknownEvent
 from antiphon.wire.client_events import ClientEvent
 from antiphon.wire.items import ErrorInfo, Item
-from antiphon.wire.server_events import ServerEvent
+from antiphon.wire.server_events import OutputEvent
 
 if TYPE_CHECKING:
     from antiphon.protocol.input_audio import Turn
@@ -52,7 +52,7 @@ class Output(msgspec.Struct):
     """Give this event to the readers of this response."""
 
     response: "Response"
-    event: ServerEvent
+    event: OutputEvent
 
 
 class Opened(msgspec.Struct):

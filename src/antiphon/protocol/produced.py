@@ -10,10 +10,10 @@ from antiphon.protocol.playback import Playback
 from antiphon.protocol.response import Lane, Response, ResponseState
 from antiphon.wire.items import Item, ResponseResource
 from antiphon.wire.server_events import (
+    OutputEvent,
     ResponseOutputAudioDelta,
     ResponseOutputItemAdded,
     ResponseOutputItemDone,
-    ServerEvent,
 )
 
 __all__ = ["Produced"]
@@ -71,7 +71,7 @@ class Produced:
         if response.lane is Lane.DEFAULT:
             self._items.learn_all(resource)
 
-    def early(self, response: Response, event: ServerEvent, effects: Effects) -> None:
+    def early(self, response: Response, event: OutputEvent, effects: Effects) -> None:
         """Output that came before its announcement is delivered now."""
         if isinstance(event, ResponseOutputAudioDelta):
             self.audio(response, event)

@@ -25,7 +25,7 @@ from antiphon.protocol.playback import AudioPart
 from antiphon.protocol.playout import Playout
 from antiphon.wire.client_events import ResponseCreateParams
 from antiphon.wire.items import ErrorInfo, Item, ResponseResource
-from antiphon.wire.server_events import ServerEvent
+from antiphon.wire.server_events import OutputEvent
 
 if TYPE_CHECKING:
     from antiphon.protocol.interruption import Interruption
@@ -414,7 +414,7 @@ class Response:
         self.outcome: Outcome | None = None
         self.resource: ResponseResource | None = None
         # Output that came before `response.created`; empty in every state but IDLE.
-        self.kept: list[ServerEvent] = []
+        self.kept: list[OutputEvent] = []
         # Calls whose item did not say whether it was complete; `response.done` decides (I8).
         self.held_calls: list[Item] = []
         self.handed_calls: set[str] = set()

@@ -7,7 +7,6 @@ interruption.
 
 from collections.abc import Iterable
 from math import inf
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -48,21 +47,18 @@ from antiphon.wire.base import UNSET
 from antiphon.wire.client_events import ResponseCreateParams
 from antiphon.wire.items import ErrorInfo, ResponseResource
 from antiphon.wire.server_events import (
+    OutputEvent,
     ResponseCreated,
     ResponseDone,
     ResponseOutputAudioDelta,
     ResponseOutputItemAdded,
     ResponseOutputItemDone,
-    ServerEvent,
 )
 
-__all__ = ["OutputEvent", "Responses"]
+__all__ = ["Responses"]
 
 PUMP = "pump"
 """Deadline target: a create that was told to come back later may be tried again."""
-
-OutputEvent = Any
-"""A server event that carries `response_id`."""
 
 _S, _I = ResponseState, ResponseInput
 # The server has named a response in one of these, and not yet said that it is over.
@@ -511,7 +507,7 @@ class Responses:
             response.id = response_id
         return response
 
-    def _keep(self, response: Response, event: ServerEvent, now: float, effects: Effects) -> None:
+    def _keep(self, response: Response, event: OutputEvent, now: float, effects: Effects) -> None:
         if not self._early.keep(response, event):
             detail = "too much output of responses that were never announced"
             effects.append(Report(ReportKind.UNROUTED, detail, response.id))

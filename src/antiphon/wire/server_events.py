@@ -45,12 +45,15 @@ __all__ = [
     "InputAudioBufferSpeechStarted",
     "InputAudioBufferSpeechStopped",
     "InputAudioBufferTimeoutTriggered",
+    "ItemOutputEvent",
     "McpListToolsCompleted",
     "McpListToolsFailed",
     "McpListToolsInProgress",
     "OutputAudioBufferCleared",
     "OutputAudioBufferStarted",
     "OutputAudioBufferStopped",
+    "OutputEvent",
+    "PartOutputEvent",
     "Ping",
     "RateLimitsUpdated",
     "ResponseContentPartAdded",
@@ -80,6 +83,28 @@ __all__ = [
 
 class ServerEvent(Event, frozen=True, kw_only=True):
     """Base of all server events. ``event_id`` is the server's own."""
+
+
+class OutputEvent(ServerEvent, frozen=True, kw_only=True):
+    """Base of all that a response produces.
+
+    ``response_id`` says of which response it is, ``output_index`` of which of its items.
+    """
+
+    response_id: Maybe[str] = UNSET
+    output_index: Maybe[int] = UNSET
+
+
+class ItemOutputEvent(OutputEvent, frozen=True, kw_only=True):
+    """Something of an item, which ``item_id`` names."""
+
+    item_id: Maybe[str] = UNSET
+
+
+class PartOutputEvent(ItemOutputEvent, frozen=True, kw_only=True):
+    """Something of one part of an item's content."""
+
+    content_index: Maybe[int] = UNSET
 
 
 # Session
@@ -318,144 +343,109 @@ class ResponseDone(ServerEvent, frozen=True, kw_only=True, tag="response.done"):
 
 
 class ResponseOutputItemAdded(
-    ServerEvent, frozen=True, kw_only=True, tag="response.output_item.added"
+    OutputEvent, frozen=True, kw_only=True, tag="response.output_item.added"
 ):
     """A response began an item."""
 
-    response_id: Maybe[str] = UNSET
-    output_index: Maybe[int] = UNSET
     item: Item
 
 
 class ResponseOutputItemDone(
-    ServerEvent, frozen=True, kw_only=True, tag="response.output_item.done"
+    OutputEvent, frozen=True, kw_only=True, tag="response.output_item.done"
 ):
     """A response finished an item; its ``status`` says whether it is whole."""
 
-    response_id: Maybe[str] = UNSET
-    output_index: Maybe[int] = UNSET
     item: Item
 
 
 class ResponseContentPartAdded(
-    ServerEvent, frozen=True, kw_only=True, tag="response.content_part.added"
+    PartOutputEvent, frozen=True, kw_only=True, tag="response.content_part.added"
 ):
     """An item began a part."""
 
-    response_id: Maybe[str] = UNSET
-    item_id: Maybe[str] = UNSET
-    output_index: Maybe[int] = UNSET
-    content_index: Maybe[int] = UNSET
     part: Maybe[ContentPart] = UNSET
 
 
 class ResponseContentPartDone(
-    ServerEvent, frozen=True, kw_only=True, tag="response.content_part.done"
+    PartOutputEvent, frozen=True, kw_only=True, tag="response.content_part.done"
 ):
     """An item finished a part. One provider leaves ``part`` out (P-296)."""
 
-    response_id: Maybe[str] = UNSET
-    item_id: Maybe[str] = UNSET
-    output_index: Maybe[int] = UNSET
-    content_index: Maybe[int] = UNSET
     part: Maybe[ContentPart] = UNSET
 
 
 class ResponseOutputTextDelta(
-    ServerEvent, frozen=True, kw_only=True, gc=False, tag="response.output_text.delta"
+    PartOutputEvent, frozen=True, kw_only=True, gc=False, tag="response.output_text.delta"
 ):
     """A piece of text."""
 
-    response_id: Maybe[str] = UNSET
-    item_id: Maybe[str] = UNSET
-    output_index: Maybe[int] = UNSET
-    content_index: Maybe[int] = UNSET
     delta: str
     obfuscation: Maybe[str] = UNSET
 
 
 class ResponseOutputTextDone(
-    ServerEvent, frozen=True, kw_only=True, tag="response.output_text.done"
+    PartOutputEvent, frozen=True, kw_only=True, tag="response.output_text.done"
 ):
     """The whole text of a part."""
 
-    response_id: Maybe[str] = UNSET
-    item_id: Maybe[str] = UNSET
-    output_index: Maybe[int] = UNSET
-    content_index: Maybe[int] = UNSET
     text: Maybe[str] = UNSET
 
 
 class ResponseOutputAudioDelta(
-    ServerEvent, frozen=True, kw_only=True, gc=False, tag="response.output_audio.delta"
+    PartOutputEvent, frozen=True, kw_only=True, gc=False, tag="response.output_audio.delta"
 ):
     """A piece of audio, decoded from base64, in the session's output format."""
 
-    response_id: Maybe[str] = UNSET
-    item_id: Maybe[str] = UNSET
-    output_index: Maybe[int] = UNSET
-    content_index: Maybe[int] = UNSET
     delta: bytes
 
 
 class ResponseOutputAudioDone(
-    ServerEvent, frozen=True, kw_only=True, tag="response.output_audio.done"
+    PartOutputEvent, frozen=True, kw_only=True, tag="response.output_audio.done"
 ):
     """The audio of a part is complete."""
 
-    response_id: Maybe[str] = UNSET
-    item_id: Maybe[str] = UNSET
-    output_index: Maybe[int] = UNSET
-    content_index: Maybe[int] = UNSET
-
 
 class ResponseOutputAudioTranscriptDelta(
-    ServerEvent, frozen=True, kw_only=True, gc=False, tag="response.output_audio_transcript.delta"
+    PartOutputEvent,
+    frozen=True,
+    kw_only=True,
+    gc=False,
+    tag="response.output_audio_transcript.delta",
 ):
     """A piece of the words that the audio speaks; runs ahead of the audio."""
 
-    response_id: Maybe[str] = UNSET
-    item_id: Maybe[str] = UNSET
-    output_index: Maybe[int] = UNSET
-    content_index: Maybe[int] = UNSET
     delta: str
     obfuscation: Maybe[str] = UNSET
 
 
 class ResponseOutputAudioTranscriptDone(
-    ServerEvent, frozen=True, kw_only=True, tag="response.output_audio_transcript.done"
+    PartOutputEvent, frozen=True, kw_only=True, tag="response.output_audio_transcript.done"
 ):
     """All words of a part. May hold more than was heard."""
 
-    response_id: Maybe[str] = UNSET
-    item_id: Maybe[str] = UNSET
-    output_index: Maybe[int] = UNSET
-    content_index: Maybe[int] = UNSET
     transcript: Maybe[str] = UNSET
 
 
 class ResponseFunctionCallArgumentsDelta(
-    ServerEvent, frozen=True, kw_only=True, gc=False, tag="response.function_call_arguments.delta"
+    ItemOutputEvent,
+    frozen=True,
+    kw_only=True,
+    gc=False,
+    tag="response.function_call_arguments.delta",
 ):
     """A piece of a call's arguments (JSON text)."""
 
-    response_id: Maybe[str] = UNSET
-    item_id: Maybe[str] = UNSET
-    output_index: Maybe[int] = UNSET
     call_id: Maybe[str] = UNSET
     delta: str
     obfuscation: Maybe[str] = UNSET
 
 
 class ResponseFunctionCallArgumentsDone(
-    ServerEvent, frozen=True, kw_only=True, tag="response.function_call_arguments.done"
+    ItemOutputEvent, frozen=True, kw_only=True, tag="response.function_call_arguments.done"
 ):
     """A call's arguments. Cut short when the response was cancelled: run a tool only from
     a completed item."""
 
-    response_id: Maybe[str] = UNSET
-    item_id: Maybe[str] = UNSET
-    output_index: Maybe[int] = UNSET
     call_id: Maybe[str] = UNSET
     name: Maybe[str] = UNSET
     arguments: Maybe[str] = UNSET
@@ -485,54 +475,38 @@ class McpListToolsFailed(ServerEvent, frozen=True, kw_only=True, tag="mcp_list_t
 
 
 class ResponseMcpCallArgumentsDelta(
-    ServerEvent, frozen=True, kw_only=True, tag="response.mcp_call_arguments.delta"
+    ItemOutputEvent, frozen=True, kw_only=True, tag="response.mcp_call_arguments.delta"
 ):
     """A piece of an MCP call's arguments."""
 
-    response_id: Maybe[str] = UNSET
-    item_id: Maybe[str] = UNSET
-    output_index: Maybe[int] = UNSET
     delta: str
     obfuscation: Maybe[str] = UNSET
 
 
 class ResponseMcpCallArgumentsDone(
-    ServerEvent, frozen=True, kw_only=True, tag="response.mcp_call_arguments.done"
+    ItemOutputEvent, frozen=True, kw_only=True, tag="response.mcp_call_arguments.done"
 ):
     """An MCP call's arguments."""
 
-    response_id: Maybe[str] = UNSET
-    item_id: Maybe[str] = UNSET
-    output_index: Maybe[int] = UNSET
     arguments: Maybe[str] = UNSET
 
 
 class ResponseMcpCallInProgress(
-    ServerEvent, frozen=True, kw_only=True, tag="response.mcp_call.in_progress"
+    ItemOutputEvent, frozen=True, kw_only=True, tag="response.mcp_call.in_progress"
 ):
     """An MCP call began."""
 
-    response_id: Maybe[str] = UNSET
-    item_id: Maybe[str] = UNSET
-    output_index: Maybe[int] = UNSET
-
 
 class ResponseMcpCallCompleted(
-    ServerEvent, frozen=True, kw_only=True, tag="response.mcp_call.completed"
+    ItemOutputEvent, frozen=True, kw_only=True, tag="response.mcp_call.completed"
 ):
     """An MCP call succeeded."""
 
-    response_id: Maybe[str] = UNSET
-    item_id: Maybe[str] = UNSET
-    output_index: Maybe[int] = UNSET
 
-
-class ResponseMcpCallFailed(ServerEvent, frozen=True, kw_only=True, tag="response.mcp_call.failed"):
+class ResponseMcpCallFailed(
+    ItemOutputEvent, frozen=True, kw_only=True, tag="response.mcp_call.failed"
+):
     """An MCP call failed."""
-
-    response_id: Maybe[str] = UNSET
-    item_id: Maybe[str] = UNSET
-    output_index: Maybe[int] = UNSET
 
 
 # Playback at the server: WebRTC and SIP, and a WebSocket beside one
