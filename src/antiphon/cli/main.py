@@ -16,6 +16,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {
     "demo": "see responses run side by side, and an interruption stop the ones it means",
     "serve": "run the emulator: a local Realtime server for any client, no key needed",
+    "probe": "find out what a Realtime server does, and write a report",
     "prove": "play scenarios with a Realtime client and report what it does",
     "load": "drive many sessions against a server and report what it held",
 }
@@ -29,6 +30,7 @@ Commands:
 Begin with:
   antiphon demo                  watch it happen; needs no key and no network
   antiphon serve                 a Realtime server for the client you are writing
+  antiphon probe URL             what another server does, with the evidence
   antiphon COMMAND --help        what a command takes
 
 In Python:

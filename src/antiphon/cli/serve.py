@@ -11,9 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from antiphon.cli.arguments import port_number, profile_name
+from antiphon.cli.arguments import port_number
 from antiphon.cli.journal import Journal, to_stderr
 from antiphon.cli.knobs import knob, listing, turned
+from antiphon.cli.profile_file import ProfileFileError, profile_or_file, read_profile
 from antiphon.cli.script_file import FORMAT, ScriptFileError, read_script
 from antiphon.emulator import (
     PROFILES,
@@ -68,9 +69,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--profile",
-        type=profile_name,
+        type=profile_or_file,
         default="openai",
-        help="the server to behave like (default: %(default)s)",
+        metavar="NAME|FILE",
+        help="the server to behave like, or a file that antiphon probe --write-profile wrote "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--set",
@@ -131,7 +134,7 @@ def run(args: argparse.Namespace) -> int:
         script = read_script(args.script) if args.script is not None else Script()
         brain = _brain(args)
         voice = Voice() if args.voice else None
-    except (ScriptFileError, ValueError) as error:
+    except (ProfileFileError, ScriptFileError, ValueError) as error:
         print(f"antiphon serve: {error}", file=sys.stderr)
         return 2
     except MissingDependency as missing:
@@ -163,7 +166,8 @@ def _brain(args: argparse.Namespace) -> ChatBrain | None:
 
 
 def _behaviour(args: argparse.Namespace) -> Behaviour:
-    behaviour = profile(args.profile)
+    named = args.profile
+    behaviour = read_profile(named) if isinstance(named, Path) else profile(named)
     if args.pace is not None:
         behaviour = behaviour.but(pace=args.pace(behaviour.pace))
     return turned(behaviour, args.knobs)

@@ -83,7 +83,7 @@ async def dial(url: str, headers: Mapping[str, str], ear: Ear) -> Wire:
             max_redirects=0,  # redirected, the key would go to any host
         )
     except picows.WSInvalidStatusError as refused:
-        status = int(refused.response.status)
+        status = int(refused.response.status) if refused.response is not None else 0
         raise ConnectError(f"it answered HTTP {status}", status=status) from refused
     except (picows.WSError, OSError, TimeoutError, ValueError) as failed:
         told = str(failed) or type(failed).__name__
@@ -109,11 +109,16 @@ class _Listener(picows.WSListener):
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         kind = frame.msg_type
         if kind is picows.WSMsgType.CLOSE:
-            code = frame.get_close_code() if frame.payload_size >= 2 else 1005
-            self._closed = (int(code), (frame.get_close_message() or b"").decode("utf-8", "replace"))
+            payload = frame.get_payload_as_bytes()
+            code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1005
+            self._closed = (code, payload[2:].decode("utf-8", "replace"))
             transport.send_close(picows.WSCloseCode.OK)
             transport.disconnect()
-        elif kind in (picows.WSMsgType.TEXT, picows.WSMsgType.BINARY, picows.WSMsgType.CONTINUATION):
+        elif kind in (
+            picows.WSMsgType.TEXT,
+            picows.WSMsgType.BINARY,
+            picows.WSMsgType.CONTINUATION,
+        ):
             if kind is not picows.WSMsgType.CONTINUATION:
                 self._parts, self._is_text = [], kind is picows.WSMsgType.TEXT
             self._parts.append(frame.get_payload_as_bytes())

@@ -1,8 +1,9 @@
 """What every experiment works with: a session, responses long enough, and what is known so far."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from antiphon.bench.probe.dialling import Dial
@@ -10,7 +11,23 @@ from antiphon.bench.probe.names import Json
 from antiphon.bench.probe.talk import Frame, Run, Talk, connected
 from antiphon.bench.report import Mark
 
-__all__ = ["Experiment", "Hidden", "Inconclusive", "Knowledge", "Lab", "NotPossible", "Plan", "Verdict"]
+__all__ = [
+    "Experiment",
+    "Found",
+    "Hidden",
+    "Inconclusive",
+    "Knowledge",
+    "Lab",
+    "NotPossible",
+    "Plan",
+    "Verdict",
+    "tally",
+]
+
+
+# For a place that is not free at once: how often it is tried, and how long is waited between.
+_TRIES = 100
+_STEP_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +37,6 @@ class Verdict:
     Args:
         mark: seen, mixed, inconclusive, hidden or not possible.
         words: what was seen, with the evidence counted.
-        sent: what was sent, in words.
     """
 
     mark: Mark
@@ -77,6 +93,7 @@ class Plan:
         patience: seconds to wait for an answer, the network's time not counted.
         clip: spoken words, PCM16 little-endian, mono, 24 kHz; without it nothing is spoken.
         numbers: how many numbers a model is at most told to count.
+        longest_s: seconds after which no further experiment is begun.
     """
 
     url: str
@@ -87,6 +104,7 @@ class Plan:
     patience: float = 3.0
     clip: bytes = b""
     numbers: int = 900
+    longest_s: float = 600.0
 
 
 @dataclass(slots=True)
@@ -105,14 +123,13 @@ class Knowledge:
     def __init__(self) -> None:
         self.knobs: dict[str, Found] = {}
         self.seen: dict[str, str] = {}
+        self.jitter_ms = 0.0
 
     def knob(self, name: str, value: str, why: str, *, mark: Mark = Mark.SEEN) -> None:
         """A knob's value was found."""
         self.knobs[name] = Found(value, mark, why)
 
-    def unknown(
-        self, name: str, mark: Mark, why: str, candidates: Sequence[str] = ()
-    ) -> None:
+    def unknown(self, name: str, mark: Mark, why: str, candidates: Sequence[str] = ()) -> None:
         """A knob's value could not be found, and why; what was found before stays."""
         if name not in self.knobs or self.knobs[name].value is None:
             self.knobs[name] = Found(None, mark, why, tuple(candidates))
@@ -122,20 +139,22 @@ class Knowledge:
         found = self.knobs.get(name)
         return found.value if found is not None else None
 
-    def distribution(self, name: str, values: Sequence[float], why: str, step: float) -> None:
-        """A knob that is a number, from several measurements.
+    def distribution(self, name: str, values: Sequence[float], why: str) -> None:
+        """A knob that is a number of milliseconds, from several measurements.
 
         Args:
             name: the knob's.
             values: what was measured.
             why: how.
-            step: what is less than this is nothing.
         """
         ordered = sorted(values)
         middle = ordered[len(ordered) // 2]
         spread = ", ".join(f"{value:.0f}" for value in ordered)
-        value = 0.0 if middle < step else round(middle, -1) if middle >= 20 else round(middle)
-        self.knob(name, f"{value:g}", f"{why}: {spread} ms in {len(ordered)} runs")
+        value = round(middle, -1) if middle >= 20 else round(middle)
+        told = f"{why}: {spread} ms in {len(ordered)} runs"
+        if self.jitter_ms >= 5:
+            told += f"; the network gives or takes {self.jitter_ms:.0f} ms"
+        self.knob(name, f"{value:g}", told)
 
 
 class Lab:
@@ -149,16 +168,21 @@ class Lab:
         self.plan = plan
         self.know = Knowledge()
         self.talk = Talk(plan.patience)  # replaced when the first session is open
+        self.url = plan.url
         self.handshakes = 0
         self.trip = 0.0
         self.beta = False
         self.settings: Json = {}
         self.pace: float | None = None  # numbers a second
         self.tokens = 0
+        self.mute = ""  # why no answer can be had, once that is known
+        self.given_up = ""  # why nothing more is tried
+        self._began = asyncio.get_running_loop().time()
         self.mark = 0
         self.strips: set[str] = set()
         self.talks: list[Talk] = []
         self._counted: set[str] = set()
+        self.extra_talk: Talk | None = None  # a second session whose trace is the experiment's
 
     # Sessions
 
@@ -172,16 +196,28 @@ class Lab:
             return self.talk
         if self.talks:
             self.talk.close()
-        self.talk = await self.dial()
+        self.talk = await self.dial(self.url)
+        if not self.talk.since(0, "session.created") and self._refused_for_its_model():
+            # P-265: let in is who names one.
+            await self.talk.until(lambda: self.talk.closed)
+            code = self.talk.closed[0] if self.talk.closed else None
+            self.know.knob("missing_model", f"close_{code}", "the first connection named no model")
+            separator = "&" if "?" in self.url else "?"
+            self.url += f"{separator}model=gpt-realtime"
+            self.talk = await self.dial(self.url)
         await self.talk.find_fence()
         return self.talk
+
+    def _refused_for_its_model(self) -> bool:
+        errors = self.talk.since(0, "error")
+        return bool(errors) and errors[0].code == "missing_model" and "model=" not in self.url
 
     async def dial(self, url: str = "", headers: Mapping[str, str] | None = None) -> Talk:
         """A session beside the one in use; the caller closes it."""
         self.handshakes += 1
         talk = await connected(
             self.plan.dial,
-            url or self.plan.url,
+            url or self.url,
             self.plan.headers if headers is None else headers,
             patience=self.plan.patience + 6 * self.trip,
             hello=self.plan.patience,
@@ -193,6 +229,10 @@ class Lab:
         """End all sessions."""
         for talk in self.talks:
             talk.close()
+
+    def overtime(self) -> bool:
+        """Whether the probe has taken long enough."""
+        return asyncio.get_running_loop().time() - self._began > self.plan.longest_s
 
     # What is asked for
 
@@ -295,14 +335,23 @@ class Lab:
             Inconclusive: they did not all start, or were over at once.
         """
         talk, mark = self.talk, len(self.talk.frames)
-        talk.send(*creates)
 
         def ready() -> bool:
             runs = talk.runs_since(mark)
             started = [run for run in runs if not output or run.outputs or run.done]
             return len(started) >= len(creates) or bool(talk.since(mark, "error"))
 
-        await talk.until(ready, patience=self.plan.patience + 10 * self.trip + 5)
+        for _ in range(_TRIES):
+            mark = len(talk.frames)
+            talk.send(*creates)
+            await talk.until(ready, patience=self.plan.patience + 10 * self.trip + 5)
+            runs = talk.runs_since(mark)
+            if any(run.cancelled for run in runs):
+                continue  # P-15: a cancel without id from before has met its response
+            if runs or not talk.since(mark, "error"):
+                break
+            # Refused although nothing runs: perhaps the place of the last one is not free yet.
+            await asyncio.sleep(_STEP_S)
         runs = talk.runs_since(mark)
         if len(runs) < len(creates):
             errors = talk.since(mark, "error")
@@ -338,6 +387,9 @@ class Lab:
         talk = self.talk
         if talk.closed is not None:
             return
+        if talk.has_fence:  # what is on its way comes first
+            talk.send(talk.fence)
+            await talk.passed(patience=self.plan.patience + 6 * self.long_s)
         for run in talk.running:
             talk.send(self.cancel(run))
         limit = self.plan.patience + 3 * self.long_s
@@ -346,6 +398,16 @@ class Lab:
         if talk.has_fence and talk.closed is None:
             talk.send(talk.fence)
             await talk.passed()
+
+    async def answer_call(self, call_id: object) -> None:
+        """Give a function call its output, and the conversation something to go on from."""
+        output = {"type": "function_call_output", "call_id": call_id, "output": "nothing"}
+        words = [{"type": "input_text", "text": "Do what the instructions of the response say."}]
+        message = {"type": "message", "role": "user", "content": words}
+        await self.burst(
+            {"type": "conversation.item.create", "item": output},
+            {"type": "conversation.item.create", "item": message},
+        )
 
     def needs_reading(self) -> None:
         """For experiments that act on a response that runs.
@@ -376,8 +438,6 @@ def _cost(run: Run) -> int:
     # Not every cancelled response says what it cost: a token is about four characters.
     length = sum(len(str(frame.body.get("delta", ""))) for frame in run.outputs)
     return length // 4
-
-
 
 
 def tally(values: Sequence[str]) -> tuple[str, str]:

@@ -1,8 +1,8 @@
 """One session with the server under the probe: every frame with its time, fences, and waiting.
 
 What decides is order, not time. The server answers one channel in order, so what a harmless
-`session.update` gets tells that everything sent before it has been read: a *fence*. What had not come
-by then was not an answer to what went before.
+`session.update` gets tells that everything sent before it has been read: a *fence*. What had not
+come by then was not an answer to what went before.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from antiphon.bench.probe.dialling import Dial, Wire
 from antiphon.bench.probe.names import Json, ga_name, is_output, response_id_of
 from antiphon.exceptions import ConnectError
 
-__all__ = ["Frame", "Run", "Talk", "connected"]
+__all__ = ["Frame", "NoFence", "Run", "Talk", "connected"]
 
 # What may serve as a fence, in the order in which it is tried.
 _FENCES: tuple[tuple[Json, str], ...] = (
@@ -25,7 +25,11 @@ _FENCES: tuple[tuple[Json, str], ...] = (
     ({"type": "input_audio_buffer.clear"}, "input_audio_buffer.cleared"),
 )
 # A server that floods is cut off: nothing here needs more.
-_MOST_FRAMES = 200_000
+_MOST_FRAMES = 60_000
+
+
+class NoFence(Exception):
+    """The server answers nothing that could serve as a fence."""
 
 
 @dataclass(slots=True, eq=False)
@@ -56,12 +60,21 @@ class Frame:
         return self.event or {}
 
     @property
+    def error(self) -> Json:
+        """The error in it, or nothing."""
+        found = self.body.get("error")
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def item(self) -> Json:
+        """The item in it, or nothing."""
+        found = self.body.get("item")
+        return found if isinstance(found, dict) else {}
+
+    @property
     def code(self) -> str:
         """Of an error: its code or, where there is none, its type."""
-        error = self.body.get("error")
-        if not isinstance(error, Mapping):
-            return ""
-        return str(error.get("code") or error.get("type") or "")
+        return str(self.error.get("code") or self.error.get("type") or "")
 
 
 @dataclass(slots=True, eq=False)
@@ -187,7 +200,8 @@ class Talk:
     @property
     def fence(self) -> Json:
         """What to send as a fence, in a burst; ask `passed` for its answer."""
-        assert self._fence is not None, "the fence is found when the session is opened"
+        if self._fence is None:
+            raise NoFence("nothing harmless is answered, so there is no fence")
         return self._fence[0]
 
     @property

@@ -19,7 +19,7 @@ from antiphon.bench.report.model import (
     to_json,
 )
 from antiphon.bench.report.page import html_page
-from antiphon.bench.report.text import text_report
+from antiphon.bench.report.text import differs, reason, text_report
 from antiphon.bench.report.trace import Tracer, fold
 
 __all__ = [
@@ -32,9 +32,11 @@ __all__ = [
     "Side",
     "Subject",
     "Tracer",
+    "differs",
     "fold",
     "from_json",
     "html_page",
+    "reason",
     "text_report",
     "to_json",
     "write_conformance",

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from antiphon.bench.report.model import Case, Mark, Report, Setting, Subject
-from antiphon.bench.report.text import SIGNS, matrix_of
+from antiphon.bench.report.text import SIGNS, differs, matrix_of, shown_value
 
 __all__ = ["section", "write_conformance"]
 
@@ -82,7 +82,9 @@ def _settings(subjects: Sequence[Subject]) -> str:
     for name in names:
         values = [settings.get(name) for settings in found]
         documented = next(one.documented for one in values if one is not None)
-        rows.append(f"| {name} | {documented} | {' | '.join(_value(one) for one in values)} |")
+        rows.append(
+            f"| {name} | {documented or '(none)'} | {' | '.join(_value(one) for one in values)} |"
+        )
     return "What was found of each knob; **bold** where it is not as documented or guessed.\n\n" + (
         "\n".join(rows)
     )
@@ -92,7 +94,8 @@ def _value(one: Setting | None) -> str:
     if one is None:
         return ""
     if one.value is not None:
-        return one.value if one.value == one.documented else f"**{one.value}**"
+        shown = shown_value(one)
+        return f"**{shown}**" if differs(one) else shown
     if one.candidates:
         return " or ".join(one.candidates)
     return f"{SIGNS[one.mark]} {one.mark}"

@@ -8,11 +8,12 @@ from itertools import groupby
 
 from antiphon.bench.report.model import Case, Line, Mark, Report, Role, Setting, Side, Subject
 from antiphon.bench.report.picture import swimlanes
-from antiphon.bench.report.text import SIGNS, matrix_of
+from antiphon.bench.report.text import SIGNS, differs, matrix_of, shown_value
 from antiphon.bench.report.trace import fold
 
 __all__ = ["html_page"]
 
+_LANES_IN_SIGHT = 8
 _LEGEND = (
     "Each bar is one response from <code>response.created</code> to <code>response.done</code>; "
     "the darker stripe is its output. ✕ on the upper line is a cancel; its red line ends at the "
@@ -47,15 +48,19 @@ def _subject(subject: Subject, anchor: str, several: bool) -> list[str]:
     parts.append(_pairs(subject.about))
     parts.append(_tally(subject.cases))
     parts.append(_tiles(subject.cases, anchor))
-    if subject.settings:
-        parts.append("<h2>What it does, knob by knob</h2>")
-        parts.append(_settings(subject.settings))
+    unlike = [one for one in subject.settings if differs(one)]
+    if unlike:
+        parts.append("<h2>Where it is not as documented, or guessed</h2>")
+        parts.append(_settings(unlike))
     if not several:
         parts.append("<h2>What was asked, and what came</h2>")
     parts.append(f'<p class="legend">{_LEGEND}</p>')
     for group, cases in groupby(subject.cases, key=lambda case: case.group):
         parts.append(f"<h3>{escape(group)}</h3>")
-        parts += [_case(case, anchor) for case in cases]
+        parts += [_case(case, anchor, several) for case in cases]
+    if subject.settings:
+        parts.append("<h2>Every knob</h2>")
+        parts.append(_settings(subject.settings))
     return parts
 
 
@@ -114,32 +119,52 @@ def _cell(case: Case | None, anchor: str, key: str) -> str:
 def _settings(settings: Sequence[Setting]) -> str:
     rows = []
     for one in settings:
-        value = one.value if one.value is not None else " or ".join(one.candidates)
-        differs = ' class="differs"' if one.value not in (None, one.documented) else ""
+        style = ' class="differs"' if differs(one) else ""
         rows.append(
-            f"<tr{differs}><td>{escape(one.name)}</td>"
-            f'<td class="value">{escape(value) or "not known"}</td>'
-            f'<td class="value">{escape(one.documented)}</td>'
+            f"<tr{style}><td>{escape(one.name)}</td>"
+            f'<td class="value">{escape(shown_value(one))}</td>'
+            f'<td class="value">{escape(one.documented) or "(none)"}</td>'
             f'<td class="cell {_css(one.mark)}">{SIGNS[one.mark]} {one.mark}</td>'
             f'<td class="why">{escape(one.why)}</td></tr>'
         )
     return (
-        '<div class="scroll"><table><thead><tr><th>knob</th><th>this server</th>'
+        '<div class="scroll"><table class="knobs"><thead><tr><th>knob</th><th>this server</th>'
         "<th>documented, or guessed</th><th></th><th>how it is known</th></tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 
-def _case(case: Case, anchor: str) -> str:
-    facts = f' <span class="legend">{escape(case.facts)}</span>' if case.facts else ""
-    return (
-        f'<details id="{anchor}-{escape(case.key)}"><summary>'
+def _case(case: Case, anchor: str, several: bool) -> str:
+    """One case: closed where there are many subjects, with its picture in sight where there is one.
+
+    A picture of a great many responses is only shown when it is asked for.
+    """
+    facts = f' <span class="facts">{escape(case.facts)}</span>' if case.facts else ""
+    head = (
         f'<span class="sign {_css(case.mark)}">{SIGNS[case.mark]}</span>'
         f'<span class="question">{escape(case.question)}{facts}</span>'
         f'<span class="word {_css(case.mark)}">{escape(case.mark)}</span>'
-        f'<span class="verdict">{escape(case.verdict)}</span></summary>'
-        f'<div class="body">{_pairs(case.details)}{swimlanes(case.trace)}'
-        f"{_trace(fold(case.trace))}</div></details>"
+        f'<span class="verdict">{escape(case.verdict)}</span>'
+    )
+    picture = swimlanes(case.trace)
+    inside = _pairs(case.details)
+    trace = _trace(fold(case.trace))
+    place = f'id="{anchor}-{escape(case.key)}"'
+    lanes = len({line.lane for line in case.trace if line.lane})
+    if several or lanes > _LANES_IN_SIGHT:
+        return (
+            f'<details class="case" {place}><summary>{head}</summary>'
+            f'<div class="body">{inside}{picture}{trace}</div></details>'
+        )
+    frames = sum(line.count for line in case.trace)
+    every = (
+        f'<details class="frames"><summary>every frame ({frames})</summary>{trace}</details>'
+        if trace
+        else ""
+    )
+    return (
+        f'<article class="case" {place}><header>{head}</header>'
+        f'<div class="body">{inside}{picture}{every}</div></article>'
     )
 
 

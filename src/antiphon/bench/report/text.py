@@ -2,9 +2,9 @@
 
 from textwrap import wrap
 
-from antiphon.bench.report.model import Case, Mark, Report, Subject
+from antiphon.bench.report.model import Case, Mark, Report, Setting, Subject
 
-__all__ = ["SIGNS", "matrix_of", "text_report"]
+__all__ = ["SIGNS", "differs", "matrix_of", "reason", "shown_value", "text_report"]
 
 # A sign beside each word: colour alone does not tell everybody.
 SIGNS = {
@@ -43,6 +43,31 @@ def matrix_of(report: Report) -> list[tuple[str, str, str, list[Case | None]]]:
     ]
 
 
+def shown_value(one: Setting) -> str:
+    """A knob's value for a reader; an empty list is told as such."""
+    if one.value is None:
+        return " or ".join(one.candidates) or "?"
+    return one.value or "(none)"
+
+
+def differs(one: Setting) -> bool:
+    """Whether a knob was found otherwise than documented; measured times have a tolerance."""
+    if one.value is None or one.value == one.documented:
+        return False
+    if not one.name.endswith("_ms"):
+        return True
+    try:
+        found, documented = float(one.value), float(one.documented)
+    except ValueError:
+        return True
+    return abs(found - documented) > 5 + 0.25 * documented
+
+
+def reason(one: Setting) -> str:
+    """Why a knob is not known, beginning with the mark."""
+    return one.why if one.why.startswith(str(one.mark)) else f"{one.mark}: {one.why}"
+
+
 def _subject(subject: Subject, width: int) -> list[str]:
     lines: list[str] = []
     group = ""
@@ -56,11 +81,11 @@ def _subject(subject: Subject, width: int) -> list[str]:
         lines += ["", "Knobs (as `antiphon serve --knobs` names them)"]
         widest = max(len(one.name) for one in subject.settings)
         for one in subject.settings:
-            value = one.value if one.value is not None else " or ".join(one.candidates) or "?"
-            differs = one.value is not None and one.value != one.documented
-            aside = f"  (documented or guessed: {one.documented})" if differs else ""
+            value = shown_value(one)
+            documented = one.documented or "(none)"
+            aside = f"  (documented or guessed: {documented})" if differs(one) else ""
             if one.mark is not Mark.SEEN:
-                aside = f"  {one.mark}: {one.why}"
+                aside = f"  {reason(one)}"
             told = wrap(f"{value}{aside}", max(20, width - widest - 6))
             lines.append(f"  {SIGNS[one.mark]} {one.name:<{widest}}  {told[0]}")
             lines += [f"    {'':<{widest}}  {line}" for line in told[1:]]

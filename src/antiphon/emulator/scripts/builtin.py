@@ -1,8 +1,8 @@
 """The built-in conversation: small, predictable answers for when no script says otherwise.
 
 It echoes, counts, says what it is told to say, and calls a tool that the user or the response's
-instructions speak of, so that any client can be tried at once. It remembers nothing and knows no
-sums: that takes a model.
+instructions speak of, so that any client can be tried at once; told to say "this", then call that,
+it does both in one response. It remembers nothing and knows no sums: that takes a model.
 """
 
 import json
@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from antiphon.emulator.scripts.script import Answer, Prompt, call, say
+from antiphon.emulator.scripts.script import Answer, Prompt, answer, call, say
 
 __all__ = ["converse"]
 
@@ -23,6 +23,10 @@ _SAY = re.compile(
     r"\b(?:say|repeat)(?: exactly| only| just)?:?\s+[\"'“]?(?P<words>[^\n\"”]+?)[\"'”]?\s*$",
     re.IGNORECASE,
 )
+_SAY_AND_CALL = re.compile(
+    r"\bsay (?P<words>[\"'“][^\n\"”]+?[\"'”]),? (?:and )?then call (?:the function )?(?P<name>\w+)",
+    re.IGNORECASE,
+)
 _YES_NO = re.compile(r"\byes\s*(?:/|or)\s*no\b", re.IGNORECASE)
 
 
@@ -30,6 +34,11 @@ def converse(prompt: Prompt) -> Answer:
     """The built-in answer to a prompt."""
     if prompt.tool_output is not None:
         return say(f"The tool answered: {prompt.tool_output}")
+    both = _SAY_AND_CALL.search(prompt.instructions)
+    for one in prompt.tools if both else ():
+        if both and one.get("name") == both["name"]:
+            said = both["words"].strip("\"'“”")
+            return answer(say(said), call(both["name"], _arguments(one, prompt.text)))
     tool = _wanted_tool(prompt)
     if tool is not None:
         return call(str(tool["name"]), _arguments(tool, prompt.text))

@@ -2,7 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
-from antiphon.bench.probe.experiments.common import experiments, spread
+from antiphon.bench.probe.experiments.common import (
+    experiments,
+    named,
+    needs_cancel,
+    needs_lanes,
+    reply_to,
+    spread,
+    unsupported,
+)
 from antiphon.bench.probe.lab import Hidden, Inconclusive, Lab, Verdict, tally
 from antiphon.bench.probe.talk import Frame, Run
 from antiphon.bench.report import Mark
@@ -12,29 +20,7 @@ __all__ = ["EXPERIMENTS"]
 RUNS = 3
 
 
-def reply_to(lab: Lab, came: Sequence[Frame]) -> str:
-    """What a cancel got, as the emulator's knobs name it."""
-    errors = [frame for frame in came if frame.kind == "error"]
-    if any(frame.kind == "response.cancelled" for frame in came):
-        return "response.cancelled"
-    if not errors:
-        return "silent"
-    known = errors[0].code == "response_cancel_not_active"
-    return "error" if known else "other_code"
-
-
-def unsupported(came: Sequence[Frame]) -> bool:
-    """Whether an error says that there is no cancel here at all."""
-    for frame in came:
-        error = frame.body.get("error")
-        if frame.kind == "error" and isinstance(error, Mapping):
-            told = f"{error.get('type')} {error.get('code')} {error.get('message')}".lower()
-            if "not implemented" in told or "unsupported" in told or "not supported" in told:
-                return True
-    return False
-
-
-async def cancel_by_id(lab: Lab) -> Verdict:
+async def _cancel_by_id(lab: Lab) -> Verdict:
     """A cancel that names the running response, in the default conversation."""
     if lab.know.value("reads_while_responding") == "no":
         return await _cancel_unread(lab)
@@ -53,7 +39,7 @@ async def cancel_by_id(lab: Lab) -> Verdict:
             continue
         runs += 1
         came = [f for f in lab.talk.since(mark) if f.place < after.place]
-        if unsupported(came) or reply_to(lab, came) == "response.cancelled":
+        if unsupported(came) or reply_to(came) == "response.cancelled":
             return await _not_carried_out(lab, run, came)
         await lab.finished(run)
         if not run.cancelled:
@@ -70,7 +56,7 @@ async def cancel_by_id(lab: Lab) -> Verdict:
     if not stopped:
         return Verdict(Mark.SEEN, f"No: 0/{runs} stopped by response.cancel with their id.")
     lab.know.distribution(
-        "cancel_latency_ms", latencies, "from the fence behind the cancel to the done", 4
+        "cancel_latency_ms", latencies, "from the fence behind the cancel to the done"
     )
     middle = sorted(stragglers)[len(stragglers) // 2]
     lab.know.knob("straggler_deltas", str(middle), f"{sorted(stragglers)} after the cancel")
@@ -88,27 +74,29 @@ async def _cancel_unread(lab: Lab) -> Verdict:
     mark = len(lab.talk.frames)
     lab.talk.send(lab.cancel(run), lab.talk.fence)
     await lab.talk.passed(patience=lab.plan.patience + 6 * lab.long_s)
-    reply = reply_to(lab, lab.talk.since(mark))
+    reply = reply_to(lab.talk.since(mark))
     lab.know.seen["cancel_by_id"] = reply
     if reply == "response.cancelled":
         lab.know.knob("cancel_target", "nothing", "response.cancelled after the response's own end")
     return Verdict(
         Mark.SEEN,
         f"No: the response ended as {run.status or 'nothing'}, and then the cancel got "
-        f"{_named(reply)}.",
+        f"{named(reply)}.",
     )
 
 
 async def _not_carried_out(lab: Lab, run: Run, came: Sequence[Frame]) -> Verdict:
-    reply = "nothing" if reply_to(lab, came) == "response.cancelled" else "unsupported"
+    reply = "nothing" if reply_to(came) == "response.cancelled" else "unsupported"
     codes = ", ".join(frame.code for frame in came if frame.kind == "error")
-    lab.know.knob("cancel_target", reply, f"a cancel with the running response's id got {codes or reply}")
+    lab.know.knob(
+        "cancel_target", reply, f"a cancel with the running response's id got {codes or reply}"
+    )
     await lab.quiet()
     lab.know.seen["cancel_by_id"] = reply
     return Verdict(
         Mark.SEEN,
-        f"No: response.cancel is answered by {codes or 'response.cancelled'} and stops nothing; the "
-        f"response ended as {run.status or 'nothing yet'}.",
+        f"No: response.cancel is answered by {codes or 'response.cancelled'} and stops nothing; "
+        f"the response ended as {run.status or 'nothing yet'}.",
     )
 
 
@@ -117,7 +105,9 @@ def _how_it_ended(lab: Lab, run: Run, before: Frame) -> None:
     late = [frame.kind for frame in run.frames if frame.place > before.place]
     opened = any(f.kind == "response.output_item.added" for f in run.frames)
     if opened:
-        full = any(kind.endswith((".text.done", ".output_text.done", "content_part.done")) for kind in late)
+        full = any(
+            kind.endswith((".text.done", ".output_text.done", "content_part.done")) for kind in late
+        )
         part = "response.output_item.done" in late
         how = "full" if full else "output_item_only" if part else "none"
         know.knob("cancel_close_items", how, "what came between a cancel and its done")
@@ -136,109 +126,11 @@ def _how_it_ended(lab: Lab, run: Run, before: Frame) -> None:
         know.knob("cancel_usage", "null", "no usage in response.done")
 
 
-def _named(reply: str) -> str:
-    return {"silent": "no answer", "error": "the error response_cancel_not_active"}.get(
-        reply, "an error of another code" if reply == "other_code" else reply
-    )
-
-
-# The bare cancel, in each situation in which it may mean something else
-
-
-async def _bare(lab: Lab, *beside: bool) -> tuple[list[Run], list[str], str]:
-    """Start responses, send a cancel without an id, and see which of them it stops.
-
-    Returns:
-        The responses, for each "stopped" or "ran on", and the reply.
-    """
-    lab.needs_reading()
-    _needs_cancel(lab)
-    if len(beside) > 1:
-        _needs_lanes(lab)
-    runs = await lab.started(*[lab.create(beside=one) for one in beside])
-    mark = len(lab.talk.frames)
-    lab.talk.send(lab.talk.fence, lab.cancel(), lab.talk.fence)
-    after, before = await lab.talk.passed(), await lab.talk.passed(1)
-    if after is None or before is None:
-        raise Inconclusive("the fence got no answer")
-    if not all(run.ran_at(before) for run in runs):
-        await lab.quiet()
-        raise Inconclusive("a response was over before the cancel was read")
-    reply = reply_to(lab, [f for f in lab.talk.since(mark) if f.place < after.place])
-    # What is to stop has a while for it; whatever is left is stopped by its id, or ends by itself.
-    await lab.talk.until(
-        lambda: any(run.cancelled for run in runs), patience=lab.cancel_s
-    )
-    hit = [run for run in runs if run.done is not None]
-    marks = ["stopped" if run in hit and run.cancelled else "ran on" for run in runs]
-    if hit and len(hit) < len(runs):  # a control: the other one still runs
-        lab.talk.send(lab.talk.fence)
-        await lab.talk.passed()
-        marks = ["stopped" if run.cancelled else "ran on" for run in runs]
-    await lab.quiet()
-    return runs, marks, reply
-
-
-def _needs_cancel(lab: Lab) -> None:
-    target = lab.know.value("cancel_target")
-    if target in ("unsupported", "nothing"):
-        raise Hidden(f"hidden by cancel_target={target}: no cancel stops anything")
-    if lab.know.seen.get("cancel_by_id") is None:
-        raise Inconclusive("it is not known whether a cancel by id stops anything")
-
-
-def _needs_lanes(lab: Lab) -> None:
-    place = lab.know.value("out_of_band")
-    if place in ("shared_slot", "ignored"):
-        raise Hidden(f"hidden by out_of_band={place}: there is never more than one response")
-
-
-async def bare_beside_two(lab: Lab) -> Verdict:
-    return await _bare_verdict(lab, "bare_two", (True, True))
-
-
-async def bare_beside_one(lab: Lab) -> Verdict:
-    return await _bare_verdict(lab, "bare_one_beside", (True,))
-
-
-async def bare_default(lab: Lab) -> Verdict:
-    return await _bare_verdict(lab, "bare_default", (False,))
-
-
-async def bare_default_and_beside(lab: Lab) -> Verdict:
-    return await _bare_verdict(lab, "bare_mixed", (False, True))
-
-
-async def _bare_verdict(lab: Lab, name: str, beside: tuple[bool, ...]) -> Verdict:
-    runs, marks, reply = await _bare(lab, *beside)
-    told = [
-        f"the {'one beside' if one else 'one in the default conversation'} {mark}"
-        for one, mark in zip(beside, marks, strict=True)
-    ]
-    if name == "bare_mixed":
-        lab.know.seen[name] = {
-            ("stopped", "ran on"): "default",
-            ("ran on", "stopped"): "beside",
-            ("ran on", "ran on"): "nothing",
-            ("stopped", "stopped"): "all",
-        }[(marks[0], marks[1])]
-    else:
-        stopped = marks.count("stopped")
-        lab.know.seen[name] = "nothing" if not stopped else "one" if stopped == 1 else "all"
-    lab.know.seen[f"{name}_reply"] = reply
-    stopped = marks.count("stopped")
-    return Verdict(
-        Mark.SEEN,
-        f"It stopped {stopped} of {len(runs)} ({'; '.join(told)}) and got {_named(reply)}. "
-        "All were in progress when it was read.",
-    )
-
-
-async def cancel_one_of_two(lab: Lab) -> Verdict:
+async def _cancel_one_of_two(lab: Lab) -> Verdict:
     """P-1: with two beside each other, a cancel by id stops the one it names."""
     lab.needs_reading()
-    _needs_cancel(lab)
-    _needs_lanes(lab)
+    needs_cancel(lab)
+    needs_lanes(lab)
     first, second = await lab.started(lab.create(beside=True), lab.create(beside=True))
     mark = len(lab.talk.frames)
     lab.talk.send(lab.talk.fence, lab.cancel(second), lab.talk.fence)
@@ -258,47 +150,22 @@ async def cancel_one_of_two(lab: Lab) -> Verdict:
         return Verdict(Mark.SEEN, "Yes: it stopped the one it named, and the other ran on.")
     return Verdict(
         Mark.SEEN,
-        "No: it stopped the other one." if wrong else f"No: both ran on, {await_errors} errors came.",
+        "No: it stopped the other one."
+        if wrong
+        else f"No: both ran on, {await_errors} errors came.",
     )
 
 
-async def bare_idle(lab: Lab) -> Verdict:
-    """A cancel without an id when nothing runs; and the response after it."""
-    await lab.quiet()
-    mark, passed = await lab.burst(lab.cancel())
-    reply = reply_to(lab, [f for f in lab.talk.since(mark) if f.place < passed.place])
-    lab.know.seen["bare_idle"] = reply
-    errors = lab.talk.since(mark, "error")
-    # The next response is the control: does the cancel wait for it?
-    mark = len(lab.talk.frames)
-    lab.talk.send(lab.create(40))
-    await lab.talk.until(
-        lambda: any(run.done for run in lab.talk.runs_since(mark)),
-        patience=lab.plan.patience + 30,
-    )
-    runs = lab.talk.runs_since(mark)
-    if not runs or runs[0].done is None:
-        await lab.quiet()
-        raise Inconclusive("the response after it did not end")
-    lab.know.seen["bare_next"] = "stopped" if runs[0].cancelled else "ran on"
-    code = f" ({errors[0].code})" if errors else ""
-    return Verdict(
-        Mark.SEEN,
-        f"It gets {_named(reply)}{code}. The response created after it "
-        + ("was cancelled by it." if runs[0].cancelled else f"ended as {runs[0].status}."),
-    )
-
-
-async def cancel_unknown(lab: Lab) -> Verdict:
+async def _cancel_unknown(lab: Lab) -> Verdict:
     """A cancel that names nothing there is, while another response runs; and a finished one."""
     finished = next((run for run in lab.talk.runs.values() if run.done is not None), None)
-    named = finished.id if finished is not None else "resp_antiphonProbeUnknown"
+    ended = finished.id if finished is not None else "resp_antiphonProbeUnknown"
     if lab.know.value("reads_while_responding") == "no":
         mark, passed = await lab.burst(lab.cancel(response_id="resp_antiphonProbeUnknown"))
-        reply = reply_to(lab, [f for f in lab.talk.since(mark) if f.place < passed.place])
-        return Verdict(Mark.SEEN, f"When nothing runs it gets {_named(reply)}.")
+        reply = reply_to([f for f in lab.talk.since(mark) if f.place < passed.place])
+        return Verdict(Mark.SEEN, f"When nothing runs it gets {named(reply)}.")
     lab.needs_reading()
-    _needs_cancel(lab)
+    needs_cancel(lab)
     (run,) = await lab.started(lab.create())
     mark = len(lab.talk.frames)
     fence = lab.talk.fence
@@ -307,40 +174,45 @@ async def cancel_unknown(lab: Lab) -> Verdict:
     if before is None or after is None or not run.ran_at(before):
         await lab.quiet()
         raise Inconclusive("the response was over before the cancel was read")
-    unknown = reply_to(lab, [f for f in lab.talk.since(mark) if f.place < after.place])
+    unknown = reply_to([f for f in lab.talk.since(mark) if f.place < after.place])
     await lab.talk.until(lambda: run.done is not None, patience=lab.cancel_s)
     if run.cancelled:
         lab.know.knob("cancel_target", "ignores_id", "a cancel with an unknown id stopped what ran")
         lab.know.unknown(
             "cancel_unknown_or_finished_id", Mark.HIDDEN, "hidden by cancel_target=ignores_id"
         )
-        return Verdict(Mark.SEEN, "It stops the response that runs: the id in a cancel counts for nothing.")
+        return Verdict(
+            Mark.SEEN, "It stops the response that runs: the id in a cancel counts for nothing."
+        )
     mark = len(lab.talk.frames)
-    lab.talk.send(lab.cancel(response_id=named), fence)
+    lab.talk.send(lab.cancel(response_id=ended), fence)
     passed_again = await lab.talk.passed()
     end = passed_again.place if passed_again is not None else len(lab.talk.frames)
-    done = reply_to(lab, [f for f in lab.talk.since(mark) if f.place < end])
+    done = reply_to([f for f in lab.talk.since(mark) if f.place < end])
     await lab.quiet()
     lab.know.seen["cancel_unknown"] = unknown
     if unknown == done:
-        lab.know.knob("cancel_unknown_or_finished_id", unknown, "an unknown and a finished id, 1/1 each")
+        lab.know.knob(
+            "cancel_unknown_or_finished_id", unknown, "an unknown and a finished id, 1/1 each"
+        )
     else:
         lab.know.unknown(
             "cancel_unknown_or_finished_id",
             Mark.MIXED,
-            f"an unknown id gets {_named(unknown)}, a finished one {_named(done)}",
+            f"an unknown id gets {named(unknown)}, a finished one {named(done)}",
             (unknown, done),
         )
     return Verdict(
         Mark.SEEN if unknown == done else Mark.MIXED,
-        f"An unknown id gets {_named(unknown)}, a finished one {_named(done)}; what ran was left alone.",
+        f"An unknown id gets {named(unknown)}, a finished one {named(done)}; what ran was left "
+        "alone.",
     )
 
 
-async def cancel_twice(lab: Lab) -> Verdict:
+async def _cancel_twice(lab: Lab) -> Verdict:
     """Two cancels of one response in one write."""
     lab.needs_reading()
-    _needs_cancel(lab)
+    needs_cancel(lab)
     replies: list[str] = []
     for _ in range(RUNS):
         (run,) = await lab.started(lab.create())
@@ -366,14 +238,16 @@ async def cancel_twice(lab: Lab) -> Verdict:
     if not replies:
         raise Inconclusive("no response could be cancelled in mid-output")
     if not known:
-        raise Hidden("hidden by cancel_latency_ms=0: the response is done before the second is read")
+        raise Hidden(
+            "hidden by cancel_latency_ms=0: the response is done before the second is read"
+        )
     value, count = tally(known)
     mark_ = Mark.SEEN if len(set(known)) == 1 else Mark.MIXED
     lab.know.knob("cancel_repeat_before_done", value, f"{count} pairs in one write", mark=mark_)
-    return Verdict(mark_, f"The second gets {_named(value)}, {count}.")
+    return Verdict(mark_, f"The second gets {named(value)}, {count}.")
 
 
-async def cancel_before_created(lab: Lab) -> Verdict:
+async def _cancel_before_created(lab: Lab) -> Verdict:
     """Create and cancel in one write."""
     latencies: list[float] = []
     ends: list[str] = []
@@ -390,8 +264,11 @@ async def cancel_before_created(lab: Lab) -> Verdict:
         at_once += runs[0].created.place < after.place
         latencies.append((runs[0].created.at - before.at) * 1000)
         await lab.finished(runs[0], patience=lab.plan.patience + 30)
-    lab.know.distribution("created_latency_ms", [0.0] * RUNS if at_once * 2 > RUNS else latencies,
-                          "from the fence before the create to its created", 4)
+    lab.know.distribution(
+        "created_latency_ms",
+        [0.0] * RUNS if at_once * 2 > RUNS else latencies,
+        "from the fence before the create to its created",
+    )
     if at_once * 2 > RUNS:
         lab.know.unknown(
             "cancel_before_created",
@@ -399,10 +276,10 @@ async def cancel_before_created(lab: Lab) -> Verdict:
             "hidden by created_latency_ms=0: nothing can come between",
         )
         raise Hidden(
-            f"hidden by created_latency_ms=0: {at_once}/{RUNS} responses were created before anything "
-            "sent behind their create was read"
+            f"hidden by created_latency_ms=0: {at_once}/{RUNS} responses were created before "
+            "anything sent behind their create was read"
         )
-    _needs_cancel(lab)
+    needs_cancel(lab)
     for _ in range(RUNS):
         mark = len(lab.talk.frames)
         lab.talk.send(lab.create(40), lab.cancel(), lab.talk.fence)
@@ -417,18 +294,20 @@ async def cancel_before_created(lab: Lab) -> Verdict:
         ends.append("cancels" if runs[0].cancelled else "no_effect")
     value, count = tally(ends)
     mark_ = Mark.SEEN if len(set(ends)) == 1 else Mark.MIXED
-    lab.know.knob("cancel_before_created", value, f"{count} creates with a cancel behind", mark=mark_)
+    lab.know.knob(
+        "cancel_before_created", value, f"{count} creates with a cancel behind", mark=mark_
+    )
     return Verdict(
         mark_,
-        f"It {'stops the response' if value == 'cancels' else 'does nothing to the response'}, {count}; "
+        f"It {'stops the response' if value == 'cancels' else 'does nothing to it'}, {count}; "
         f"response.created comes after {spread(latencies)} ms.",
     )
 
 
-async def cancel_in_a_call(lab: Lab) -> Verdict:
+async def _cancel_in_a_call(lab: Lab) -> Verdict:
     """A cancel while the arguments of a function call stream."""
     lab.needs_reading()
-    _needs_cancel(lab)
+    needs_cancel(lab)
     text = " ".join(f"This is sentence number {n}." for n in range(1, 41))
     tool = {
         "type": "function",
@@ -449,7 +328,6 @@ async def cancel_in_a_call(lab: Lab) -> Verdict:
         tool_choice="required",
         input=[item],
     )
-    mark = len(lab.talk.frames)
     (run,) = await lab.started(create)
     if not any(f.kind == "response.function_call_arguments.delta" for f in run.frames):
         await lab.quiet()
@@ -463,12 +341,11 @@ async def cancel_in_a_call(lab: Lab) -> Verdict:
     if not run.cancelled:
         await lab.quiet()
         raise Inconclusive("the cancel did not stop it")
+    await _answer_calls(lab, run)
     done = [f for f in run.frames if f.kind == "response.function_call_arguments.done"]
     how = lab.know.value("cancel_close_items")
     if not done and how in ("none", "output_item_only"):
-        lab.know.unknown(
-            "cancel_function_args", Mark.HIDDEN, f"hidden by cancel_close_items={how}"
-        )
+        lab.know.unknown("cancel_function_args", Mark.HIDDEN, f"hidden by cancel_close_items={how}")
         raise Hidden(f"hidden by cancel_close_items={how}: no done of any content comes")
     value = "partial" if done else "none"
     lab.know.knob("cancel_function_args", value, "1/1 call cut in mid-arguments")
@@ -480,10 +357,17 @@ async def cancel_in_a_call(lab: Lab) -> Verdict:
     )
 
 
-async def cancelled_stays(lab: Lab) -> Verdict:
+async def _answer_calls(lab: Lab, run: Run) -> None:
+    """Give the cut call an output: some servers take no response before."""
+    for frame in run.frames:
+        if frame.kind == "response.output_item.added":
+            await lab.answer_call(frame.item.get("call_id"))
+
+
+async def _cancelled_stays(lab: Lab) -> Verdict:
     """Whether what a cancelled response had said is still in the conversation."""
     lab.needs_reading()
-    _needs_cancel(lab)
+    needs_cancel(lab)
     whole = next((_item_of(run) for run in lab.talk.runs.values() if run.status == "completed"), "")
     (run,) = await lab.started(lab.create())
     lab.talk.send(lab.cancel(run))
@@ -497,9 +381,13 @@ async def cancelled_stays(lab: Lab) -> Verdict:
     control, _ = await _retrieved(lab, whole) if whole else (False, "")
     if whole and not control:
         lab.know.unknown(
-            "cancelled_items", Mark.HIDDEN, "hidden: conversation.item.retrieve finds no item at all"
+            "cancelled_items",
+            Mark.HIDDEN,
+            "hidden: conversation.item.retrieve finds no item at all",
         )
-        raise Hidden("hidden: conversation.item.retrieve finds not even an item of a completed response")
+        raise Hidden(
+            "hidden: conversation.item.retrieve finds not even an item of a completed response"
+        )
     kept, told = await _retrieved(lab, item)
     lab.know.knob("cancelled_items", "kept" if kept else "removed", f"retrieve gets {told}")
     return Verdict(
@@ -512,9 +400,8 @@ async def cancelled_stays(lab: Lab) -> Verdict:
 
 def _item_of(run: Run) -> str:
     for frame in run.frames:
-        item = frame.body.get("item")
-        if frame.kind == "response.output_item.added" and isinstance(item, Mapping):
-            return str(item.get("id") or "")
+        if frame.kind == "response.output_item.added":
+            return str(frame.item.get("id") or "")
     return ""
 
 
@@ -529,16 +416,18 @@ async def _retrieved(lab: Lab, item_id: str) -> tuple[bool, str]:
 EXPERIMENTS = experiments(
     "Cancelling",
     (
-        cancel_by_id,
+        _cancel_by_id,
         "Does a cancel by id stop its response?",
         "a long response, and response.cancel with its id between two fences; three times",
         "P-1, P-16, P-60 to P-71, L-1; #5564",
-        "cancel_target cancel_latency_ms straggler_deltas cancel_close_items cancel_output_in_done "
-        "cancel_usage",
+        (
+            "cancel_target cancel_latency_ms straggler_deltas cancel_close_items cancel_usage"
+            " cancel_output_in_done"
+        ),
         1200,
     ),
     (
-        cancel_unknown,
+        _cancel_unknown,
         "What does a cancel of an unknown or a finished response do?",
         "a long response, and response.cancel with an id of none, then with a finished one's",
         "P-10, P-293, P-304, L-5",
@@ -546,7 +435,7 @@ EXPERIMENTS = experiments(
         400,
     ),
     (
-        cancel_one_of_two,
+        _cancel_one_of_two,
         "With two beside each other, does a cancel by id stop the one it names?",
         "two long responses out of band, and response.cancel with the second's id",
         "P-1; #5564",
@@ -554,47 +443,7 @@ EXPERIMENTS = experiments(
         800,
     ),
     (
-        bare_beside_two,
-        "What does a cancel without id stop, of two beside the conversation?",
-        "two long responses out of band, and response.cancel without response_id",
-        "P-3, P-4, P-9, L-3; #5564",
-        "cancel_no_id_scope cancel_no_match_reply",
-        2400,
-    ),
-    (
-        bare_beside_one,
-        "And of one beside the conversation?",
-        "one long response out of band, and response.cancel without response_id",
-        "P-3, P-4, P-9; #5564",
-        "cancel_no_id_scope",
-        1200,
-    ),
-    (
-        bare_default,
-        "And of one in the conversation?",
-        "one long response, and response.cancel without response_id",
-        "P-2, P-4; #5564",
-        "cancel_no_id_scope",
-        600,
-    ),
-    (
-        bare_default_and_beside,
-        "And of one in the conversation and one beside it?",
-        "both, and response.cancel without response_id",
-        "P-2, P-5, L-4",
-        "cancel_no_id_scope",
-        1600,
-    ),
-    (
-        bare_idle,
-        "What does a cancel get when nothing runs, and what of the next response?",
-        "response.cancel without response_id; then a response",
-        "P-6, P-13, P-15",
-        "cancel_no_match_reply cancel_no_id_scope",
-        400,
-    ),
-    (
-        cancel_twice,
+        _cancel_twice,
         "What does a second cancel of the same response get?",
         "a long response, and two response.cancel with its id in one write; three times",
         "P-11, L-5",
@@ -602,7 +451,7 @@ EXPERIMENTS = experiments(
         1200,
     ),
     (
-        cancel_before_created,
+        _cancel_before_created,
         "What does a cancel do that comes before response.created?",
         "response.create and response.cancel in one write; three times",
         "P-12, P-13",
@@ -610,7 +459,7 @@ EXPERIMENTS = experiments(
         2400,
     ),
     (
-        cancel_in_a_call,
+        _cancel_in_a_call,
         "What becomes of a function call that is cut?",
         "a response that calls a function with a long text, and response.cancel in its middle",
         "P-60, P-61, L-2",
@@ -618,7 +467,7 @@ EXPERIMENTS = experiments(
         1000,
     ),
     (
-        cancelled_stays,
+        _cancelled_stays,
         "Does what a cancelled response had said stay?",
         "a long response, its cancel, and conversation.item.retrieve of its item",
         "P-68, P-307",

@@ -1,9 +1,9 @@
 """Several responses at once: who gets a place, and what the others get."""
 
-from collections.abc import Mapping
+import asyncio
 
 from antiphon.bench.probe.experiments.common import experiments, spread
-from antiphon.bench.probe.lab import Hidden, Inconclusive, Lab, Verdict
+from antiphon.bench.probe.lab import Hidden, Inconclusive, Lab, NotPossible, Verdict
 from antiphon.bench.probe.talk import Frame
 from antiphon.bench.report import Mark
 
@@ -11,9 +11,10 @@ __all__ = ["EXPERIMENTS"]
 
 RUNS = 3
 AT_ONCE = 20
+_STEP_S = 0.01  # between two tries to get a place
 
 
-async def two_in_the_conversation(lab: Lab) -> Verdict:
+async def _two_in_the_conversation(lab: Lab) -> Verdict:
     """A second default response while one runs."""
     if lab.know.value("reads_while_responding") == "no":
         lab.know.unknown(
@@ -60,48 +61,47 @@ async def two_in_the_conversation(lab: Lab) -> Verdict:
     if first.done is None or first.cancelled:
         if not any(frame.place > end for frame in first.outputs):
             sent = "sent" if first.done is not None else "omitted"
-            know.knob("create_when_busy", "supersede", "the second began, and the first fell silent")
+            know.knob(
+                "create_when_busy", "supersede", "the second began, and the first fell silent"
+            )
             know.knob("superseded_done", sent, f"the first one's response.done was {sent}")
             lab.talk.runs[first.id].done = first.done or first.frames[-1]
             await lab.quiet()
             told = "with" if sent == "sent" else "without"
-            return Verdict(Mark.SEEN, f"It takes the first one's place, {told} a response.done for it.")
+            return Verdict(
+                Mark.SEEN, f"It takes the first one's place, {told} a response.done for it."
+            )
     know.unknown("create_when_busy", Mark.MIXED, "two responses of the conversation ran at once")
     await lab.quiet()
     return Verdict(Mark.MIXED, "Both ran at once in one conversation.")
 
 
 def _form(lab: Lab, frame: Frame, blocker: str) -> str:
-    error = frame.body.get("error")
-    error = error if isinstance(error, Mapping) else {}
+    error = frame.error
     code, message = error.get("code"), str(error.get("message"))
     if blocker in message:
         form, told = "with_id", "its message names the response in the way"
     elif code:
         form, told = "short", "its message names no response"
     elif error.get("type") == "conversation_already_has_active_response":
-        forms = {one for one in _forms()}
-        form = "code_in_type" if "code_in_type" in forms else "short"
-        told = "code null, the code stands in type"
+        form, told = "short", "code null, the code stands in type"
     else:
         form, told = "code_null", "code null"
     lab.know.knob("active_error_form", form, told)
     return told
 
 
-def _forms() -> list[str]:
-    from antiphon.emulator.knobs.choices import ActiveErrorForm
-
-    return [form.value for form in ActiveErrorForm]
-
-
-async def one_beside_the_conversation(lab: Lab) -> Verdict:
+async def _one_beside_the_conversation(lab: Lab) -> Verdict:
     """An out-of-band response while a default one runs."""
     know, seen = lab.know, lab.know.seen
+    if seen.get("beside_id") == "refused":
+        for name in ("out_of_band", "oob_emits_conversation_items"):
+            know.unknown(name, Mark.HIDDEN, "hidden by max_parallel_oob=0")
+        raise Hidden("hidden by max_parallel_oob=0: none is taken, not even alone")
     if seen.get("beside_id") == "named" or (
         seen.get("beside_id") == "absent" and seen.get("beside_items") == "yes"
     ):
-        know.knob("out_of_band", "ignored", "conversation \"none\" ran in the conversation, 1/1")
+        know.knob("out_of_band", "ignored", 'conversation "none" ran in the conversation, 1/1')
         know.unknown("oob_emits_conversation_items", Mark.HIDDEN, "hidden by out_of_band=ignored")
         know.unknown("max_parallel_oob", Mark.HIDDEN, "hidden by out_of_band=ignored")
         raise Hidden("hidden by out_of_band=ignored: nothing runs beside the conversation")
@@ -127,7 +127,9 @@ async def one_beside_the_conversation(lab: Lab) -> Verdict:
             know.knob("out_of_band", "separate", "one beside the other, 1/1")
             items = seen.get("beside_items", "no")
             know.knob("oob_emits_conversation_items", items, "the lone response beside")
-            return Verdict(Mark.SEEN, "Both ran: a response beside the conversation has a place of its own.")
+            return Verdict(
+                Mark.SEEN, "Both ran: a response beside the conversation has a place of its own."
+            )
     await lab.quiet()
     what = f"refused with {errors[0].code}" if errors else "made to wait, or took the other's place"
     know.knob("out_of_band", "shared_slot", f"while another ran it was {what}")
@@ -137,11 +139,13 @@ async def one_beside_the_conversation(lab: Lab) -> Verdict:
     return Verdict(Mark.SEEN, f"No: while a response of the conversation ran, it was {what}.")
 
 
-async def twenty_beside(lab: Lab) -> Verdict:
+async def _twenty_beside(lab: Lab) -> Verdict:
     """Many out-of-band responses in one write."""
     place = lab.know.value("out_of_band")
     if place in ("shared_slot", "ignored"):
         raise Hidden(f"hidden by out_of_band={place}: there is never more than one response")
+    if lab.know.value("max_parallel_oob") == "0":
+        raise NotPossible("none is taken, not even alone")
     lab.needs_reading()
     mark = len(lab.talk.frames)
     creates = [lab.create(60, beside=True, limit=60) for _ in range(AT_ONCE)]
@@ -157,33 +161,28 @@ async def twenty_beside(lab: Lab) -> Verdict:
     if passed is None or len(runs) + len(errors) < AT_ONCE:
         await lab.quiet()
         raise Inconclusive(f"{len(runs)} created and {len(errors)} refused of {AT_ONCE}")
-    first_refused = errors[0].place if errors else passed.place
-    over = [run for run in runs if run.done is not None and run.done.place < first_refused]
     await lab.quiet()
     if not errors:
         lab.know.knob("max_parallel_oob", "none", f"{AT_ONCE}/{AT_ONCE} created at once")
         return Verdict(Mark.SEEN, f"{len(runs)} of {AT_ONCE} were created; no limit up to there.")
-    limit = sum(run.created.place < first_refused for run in runs) - len(over)
+    if any(run.done is not None and run.done.place < passed.place for run in runs):
+        raise Inconclusive("some were over before all had been asked for")
+    limit = AT_ONCE - sum(frame.place < passed.place for frame in errors)
     lab.know.knob("max_parallel_oob", str(limit), f"then {errors[0].code}")
     return Verdict(Mark.SEEN, f"{limit} ran at once; the next was refused with {errors[0].code}.")
 
 
-async def after_done(lab: Lab) -> Verdict:
+async def _after_done(lab: Lab) -> Verdict:
     """A create at once when response.done has come."""
     know = lab.know
     waits: list[float] = []
     for _ in range(RUNS):
         await lab.quiet()
-        mark = len(lab.talk.frames)
-        lab.talk.send(lab.create(40))
-        await lab.talk.until(
-            lambda m=mark: any(run.done for run in lab.talk.runs_since(m)),  # type: ignore[misc]
-            patience=lab.plan.patience + 30,
-        )
-        runs = lab.talk.runs_since(mark)
-        if not runs or runs[0].done is None:
+        (run,) = await lab.started(lab.create(40), output=False)
+        await lab.finished(run, patience=lab.plan.patience + 30)
+        if run.done is None:
             raise Inconclusive("the first response did not end")
-        waits.append(await _until_taken(lab, runs[0].done))
+        waits.append(await _until_taken(lab, run.done))
     if know.value("create_when_busy") in ("queue", "supersede"):
         why = f"hidden by create_when_busy={know.value('create_when_busy')}: nothing is refused"
         know.unknown("slot_free_at", Mark.HIDDEN, why)
@@ -193,8 +192,10 @@ async def after_done(lab: Lab) -> Verdict:
     if max(waits) <= 0:
         know.knob("slot_free_at", "0", f"{RUNS}/{RUNS} creates sent on response.done were taken")
         return Verdict(Mark.SEEN, f"Yes: {RUNS}/{RUNS} creates sent on response.done were taken.")
-    know.distribution("slot_free_at", waits, "from response.done to a create that is taken", 1)
-    return Verdict(Mark.SEEN, f"Not at once: a create is taken {spread(waits)} ms after response.done.")
+    know.distribution("slot_free_at", waits, "from response.done to a create that is taken")
+    return Verdict(
+        Mark.SEEN, f"Not at once: a create is taken {spread(waits)} ms after response.done."
+    )
 
 
 async def _until_taken(lab: Lab, done: Frame) -> float:
@@ -211,10 +212,11 @@ async def _until_taken(lab: Lab, done: Frame) -> float:
             return 0.0 if not attempt else (sent.at - began) * 1000
         if not lab.talk.since(mark, "error"):
             break
+        await asyncio.sleep(_STEP_S)
     raise Inconclusive("no create was taken after response.done")
 
 
-async def cancel_and_create(lab: Lab) -> Verdict:
+async def _cancel_and_create(lab: Lab) -> Verdict:
     """A cancel and a new create in one write."""
     lab.needs_reading()
     know = lab.know
@@ -256,20 +258,27 @@ async def cancel_and_create(lab: Lab) -> Verdict:
             Mark.HIDDEN,
             "hidden by cancel_latency_ms=0: the old one is done at once",
         )
-        raise Hidden("hidden by cancel_latency_ms=0: the old response is done before the create is read")
+        raise Hidden(
+            "hidden by cancel_latency_ms=0: the old response is done before the create is read"
+        )
     value = max(known or ["done_first"], key=(known or ["done_first"]).count)
     count = f"{(known or orders).count(value) or len(orders)}/{len(orders)}"
     know.knob("old_done_vs_new_created", value, f"{count} cancels with a create behind")
     if refused:
-        return Verdict(Mark.SEEN, f"No: {refused}/{len(orders)} were refused; the place is held until response.done.")
+        return Verdict(
+            Mark.SEEN,
+            f"No: {refused}/{len(orders)} were refused; the place is held until response.done.",
+        )
     order = "before" if value == "created_first" else "after"
-    return Verdict(Mark.SEEN, f"Yes, and its response.created comes {order} the old one's done, {count}.")
+    return Verdict(
+        Mark.SEEN, f"Yes, and its response.created comes {order} the old one's done, {count}."
+    )
 
 
 EXPERIMENTS = experiments(
     "Several at once",
     (
-        two_in_the_conversation,
+        _two_in_the_conversation,
         "What does a second response in the conversation get?",
         "a long response, and another response.create between two fences",
         "P-42 to P-46, P-303, P-309",
@@ -277,7 +286,7 @@ EXPERIMENTS = experiments(
         1000,
     ),
     (
-        one_beside_the_conversation,
+        _one_beside_the_conversation,
         "Does a response beside the conversation run while one runs in it?",
         'a long response, and another with conversation "none" between two fences',
         "P-30, P-35, P-305, P-306",
@@ -285,7 +294,7 @@ EXPERIMENTS = experiments(
         1000,
     ),
     (
-        twenty_beside,
+        _twenty_beside,
         "How many run beside the conversation at once?",
         "twenty responses out of band in one write, sixty tokens each",
         "P-40, L-6",
@@ -293,7 +302,7 @@ EXPERIMENTS = experiments(
         1200,
     ),
     (
-        after_done,
+        _after_done,
         "Is the next response taken at once after response.done?",
         "a response, and response.create when its done has come; three times",
         "P-45, P-47, L-11",
@@ -301,7 +310,7 @@ EXPERIMENTS = experiments(
         2400,
     ),
     (
-        cancel_and_create,
+        _cancel_and_create,
         "Is a create right behind a cancel taken?",
         "a long response; its cancel and a response.create in one write; three times",
         "P-45, P-66",

@@ -11,7 +11,7 @@ from antiphon.bench.report import Mark
 __all__ = ["EXPERIMENTS"]
 
 
-async def greeting(lab: Lab) -> Verdict:
+async def _greeting(lab: Lab) -> Verdict:
     talk = lab.talk
     came = talk.since(0)
     created = talk.since(0, "session.created")
@@ -56,7 +56,7 @@ def _defaults(lab: Lab, session: Json, created: Frame) -> None:
         know.knob("silence_duration_ms", str(silence), "turn_detection in session.created")
     else:
         know.unknown("silence_duration_ms", Mark.INCONCLUSIVE, "session.created names none")
-    if "model=" in lab.plan.url or "deployment=" in lab.plan.url:
+    if "model=" in lab.url or "deployment=" in lab.url:
         know.unknown("model", Mark.HIDDEN, "hidden by the address, which names a model")
     elif isinstance(session.get("model"), str):
         know.knob("model", session["model"], "session.created, where the address names none")
@@ -74,17 +74,21 @@ def _part(audio: Json, name: str) -> Json:
     return found if isinstance(found, dict) else {}
 
 
-async def answer(lab: Lab) -> Verdict:
+async def _answer(lab: Lab) -> Verdict:
     """The control of all that follows: one message, one short answer."""
     talk, mark = lab.talk, len(lab.talk.frames)
     content = [{"type": "input_text", "text": "Do what the instructions of the response say."}]
     item = {"type": "message", "role": "user", "content": content}
     talk.send({"type": "conversation.item.create", "item": item})
     await talk.until(lambda: _announced(talk, mark))
-    run = await _answered(lab)
+    try:
+        run = await _answered(lab)
+    except NotPossible as not_possible:
+        lab.mute = str(not_possible)
+        raise
     _pace(lab, run)
     after = talk.frames[run.created.place]
-    events = [frame for frame in talk.since(mark)]
+    events = talk.since(mark)
     _echo(lab, run)
     _items(lab, events, run)
     _dialect(lab, run)
@@ -96,14 +100,18 @@ async def answer(lab: Lab) -> Verdict:
     took = (run.done or after).at - run.created.at
     return Verdict(
         Mark.SEEN,
-        f"{run.status} in {took * 1000:.0f} ms with {length} pieces of text; from it follows how far "
-        f"to count so that an answer outlasts what is done to it: to {lab.numbers()}.",
+        f"{run.status} in {took * 1000:.0f} ms with {length} pieces of text; from it follows how "
+        f"far to count so that an answer outlasts what is done to it: to {lab.numbers()}.",
     )
 
 
 def _announced(talk: Talk, mark: int) -> list[Frame]:
     return talk.since(
-        mark, "conversation.item.added", "conversation.item.created", "conversation.item.done", "error"
+        mark,
+        "conversation.item.added",
+        "conversation.item.created",
+        "conversation.item.done",
+        "error",
     )
 
 
@@ -112,10 +120,13 @@ async def _answered(lab: Lab) -> Run:
     for _ in range(5):
         mark = len(lab.talk.frames)
         lab.talk.send(lab.create(40))
-        patience = lab.plan.patience + 30
+        silent = not lab.talk.since(0)
+        patience = lab.plan.patience + (0 if silent else 30)
         await lab.talk.until(
-            lambda m=mark: any(run.done for run in lab.talk.runs_since(m))  # type: ignore[misc]
-            or (lab.talk.since(m, "error") and not lab.talk.runs_since(m)),
+            lambda m=mark: (
+                any(run.done for run in lab.talk.runs_since(m))  # type: ignore[misc]
+                or (lab.talk.since(m, "error") and not lab.talk.runs_since(m))
+            ),
             patience=patience,
         )
         runs = lab.talk.runs_since(mark)
@@ -139,8 +150,7 @@ def _why(run: Run) -> str:
 
 def _refused_parameter(errors: Sequence[Frame]) -> str | None:
     for frame in errors:
-        error = frame.body.get("error")
-        param = error.get("param") if isinstance(error, Mapping) else None
+        param = frame.error.get("param")
         if isinstance(param, str) and param.startswith("response."):
             return param.split(".")[1].split("[")[0]
     return None
@@ -165,16 +175,13 @@ def _echo(lab: Lab, run: Run) -> None:
 def _items(lab: Lab, events: Sequence[Frame], run: Run) -> None:
     shown: dict[str, set[str]] = {"client": set(), "server": set()}
     own = {
-        frame.body["item"].get("id")
-        for frame in run.frames
-        if frame.kind == "response.output_item.added" and isinstance(frame.body.get("item"), dict)
+        frame.item.get("id") for frame in run.frames if frame.kind == "response.output_item.added"
     }
     previous = "none"
     for frame in events:
-        item = frame.body.get("item")
-        if not frame.kind.startswith("conversation.item.") or not isinstance(item, dict):
+        if not frame.kind.startswith("conversation.item.") or not frame.item:
             continue
-        side = "server" if item.get("id") in own else "client"
+        side = "server" if frame.item.get("id") in own else "client"
         shown[side].add(frame.kind.rpartition(".")[2])
         if side == "server" and frame.kind == "conversation.item.done":
             previous = "null" if frame.body.get("previous_item_id") is None else "named"
@@ -196,7 +203,9 @@ def _items(lab: Lab, events: Sequence[Frame], run: Run) -> None:
         )
     else:
         quirk = "yes" if previous == "null" else "no"
-        know.knob("previous_item_id_quirk", quirk, f"previous_item_id of the second item: {previous}")
+        know.knob(
+            "previous_item_id_quirk", quirk, f"previous_item_id of the second item: {previous}"
+        )
 
 
 def _listed(kinds: set[str]) -> str:
@@ -228,8 +237,8 @@ def _extras(lab: Lab, run: Run) -> None:
     lab.know.knob(
         "obfuscation", "yes" if padded else "no", f"{padded}/{len(run.outputs)} deltas have it"
     )
-    items = [f.body.get("item") for f in run.frames if f.kind.startswith("response.output_item.")]
-    phased = sum(isinstance(item, Mapping) and "phase" in item for item in items)
+    items = [f.item for f in run.frames if f.kind.startswith("response.output_item.")]
+    phased = sum("phase" in item for item in items)
     if items:
         lab.know.knob("phase", "yes" if phased else "no", f"{phased}/{len(items)} output items")
 
@@ -244,7 +253,7 @@ def _rate_limits(lab: Lab, events: Sequence[Frame], run: Run) -> None:
     lab.know.knob("rate_limits_updated", told, f"{len(places)} came around one response")
 
 
-async def beside(lab: Lab) -> Verdict:
+async def _beside(lab: Lab) -> Verdict:
     """One response out of band, undisturbed."""
     talk, mark = lab.talk, len(lab.talk.frames)
     talk.send(lab.create(40, beside=True))
@@ -255,15 +264,16 @@ async def beside(lab: Lab) -> Verdict:
     runs = talk.runs_since(mark)
     if not runs or runs[0].done is None:
         errors = talk.since(mark, "error")
+        if errors:
+            lab.know.seen["beside_id"] = "refused"
+            lab.know.knob("max_parallel_oob", "0", f"a lone one is refused with {errors[0].code}")
         raise NotPossible(f"refused with {errors[0].code}" if errors else "nothing came of it")
     run = runs[0]
     if talk.has_fence:
         talk.send(talk.fence)
         await talk.passed()
     items = [
-        frame.kind
-        for frame in talk.since(mark)
-        if frame.kind.startswith("conversation.item.")
+        frame.kind for frame in talk.since(mark) if frame.kind.startswith("conversation.item.")
     ]
     lab.know.seen["beside_id"] = {True: "null", False: "named", None: "absent"}[run.is_beside]
     lab.know.seen["beside_items"] = "yes" if items else "no"
@@ -280,7 +290,7 @@ async def beside(lab: Lab) -> Verdict:
     )
 
 
-async def reads(lab: Lab) -> Verdict:
+async def _reads(lab: Lab) -> Verdict:
     """Whether a fence is answered before the response that runs is over."""
     if not lab.talk.has_fence:
         raise Inconclusive("nothing harmless is answered, so there is no fence")
@@ -316,7 +326,7 @@ async def reads(lab: Lab) -> Verdict:
 EXPERIMENTS = experiments(
     "The session, and an answer nobody disturbs",
     (
-        greeting,
+        _greeting,
         "What opens a session?",
         "nothing; then what may serve as a fence",
         "P-116, P-250, P-254, P-255, P-257",
@@ -324,16 +334,18 @@ EXPERIMENTS = experiments(
         0,
     ),
     (
-        answer,
+        _answer,
         "What does an answer look like?",
         "a user's message, a response that counts to 40",
         "P-36, P-117, P-126, P-136, P-142, P-144, P-290 to P-297",
-        "dialect metadata_echo items_announced item_done previous_item_id_quirk rate_limits_updated "
-        "obfuscation phase",
+        (
+            "dialect metadata_echo items_announced item_done previous_item_id_quirk"
+            " rate_limits_updated obfuscation phase"
+        ),
         400,
     ),
     (
-        beside,
+        _beside,
         "What is an answer beside the conversation?",
         'a response with conversation "none"',
         "P-31, P-37, P-41, L-7",
@@ -341,7 +353,7 @@ EXPERIMENTS = experiments(
         400,
     ),
     (
-        reads,
+        _reads,
         "Does it read while it speaks?",
         "a long response, and a session.update in the middle of it",
         "P-466",

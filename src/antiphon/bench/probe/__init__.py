@@ -1,0 +1,24 @@
+"""`antiphon probe`: what a Realtime server does, seen on the wire.
+
+It looks at raw frames over a plain socket of its own. It knows the wire's names and no rule of the
+client. `experiments` holds the scripts, `talk` the session with its fences, `lab` what they work
+with, `rules` what several of them fix together, `run` the whole, `profile_file` what
+`antiphon serve --profile FILE` reads.
+"""
+
+from antiphon.bench.probe.dialling import dial, is_loopback, without_secrets
+from antiphon.bench.probe.experiments import ALL
+from antiphon.bench.probe.lab import Experiment, Lab, Plan
+from antiphon.bench.probe.run import Progress, probe
+
+__all__ = [
+    "ALL",
+    "Experiment",
+    "Lab",
+    "Plan",
+    "Progress",
+    "dial",
+    "is_loopback",
+    "probe",
+    "without_secrets",
+]

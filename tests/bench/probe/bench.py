@@ -1,0 +1,117 @@
+"""The probe and the emulator on virtual time, near each other or far apart."""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+
+from antiphon.bench.probe import ALL, Experiment, Plan, probe
+from antiphon.bench.probe.dialling import Dial, Ear, Wire
+from antiphon.bench.report import Report, Setting
+from antiphon.cli.demo.files import spoken_sentence
+from antiphon.emulator import Behaviour, MemoryConnector, Script, run_virtual
+
+__all__ = ["Far", "probed", "settings", "shown_as"]
+
+URL = "ws://emulator/v1/realtime"
+
+
+class Far:
+    """A network in between: each frame takes `delay_s` give or take `jitter_s`, in order.
+
+    Args:
+        dial: what it leads to.
+        delay_s, jitter_s: seconds, one way.
+        seed: the delays follow from it.
+    """
+
+    def __init__(self, dial: Dial, delay_s: float, jitter_s: float, seed: int = 0) -> None:
+        self._dial = dial
+        self._delays = (delay_s - jitter_s, delay_s + jitter_s)
+        self._random = random.Random(seed)
+
+    async def __call__(self, url: str, headers: Mapping[str, str], ear: Ear) -> Wire:
+        down, up = self._lane(), self._lane()
+
+        class Near:
+            def frame_received(self, data: bytes, is_text: bool) -> None:
+                down(lambda: ear.frame_received(data, is_text))
+
+            def connection_lost(self, code: int | None, reason: str) -> None:
+                down(lambda: ear.connection_lost(code, reason))
+
+        wire = await self._dial(url, headers, Near())
+
+        class Away:
+            def send_text(self, *messages: bytes) -> None:
+                up(lambda: wire.send_text(*messages))
+
+            def close(self, code: int = 1000, reason: str = "") -> None:
+                up(lambda: wire.close(code, reason))
+
+        return Away()
+
+    def _lane(self) -> Callable[[Callable[[], None]], None]:
+        loop = asyncio.get_running_loop()
+        last = 0.0
+
+        def put(deliver: Callable[[], None]) -> None:
+            nonlocal last
+            # A later frame does not overtake; timers of the same moment would have no order.
+            last = max(last + 1e-6, loop.time() + self._random.uniform(*self._delays))
+            loop.call_at(last, deliver)
+
+        return put
+
+
+def probed(
+    behaviour: Behaviour | None = None,
+    *,
+    script: Script | None = None,
+    api_key: str | None = None,
+    far: tuple[float, float, int] | None = None,
+    dial: Dial | None = None,
+    experiments: "tuple[Experiment, ...]" = ALL,
+    url: str = URL,
+    **options: object,
+) -> Report:
+    """The report on an emulator, or on what `dial` leads to.
+
+    Args:
+        behaviour: of the emulator.
+        script: what it answers.
+        api_key: the only one it lets in, which the probe has.
+        far: delay and jitter in seconds one way, and a seed.
+        dial: another server.
+        experiments: which.
+        url: the address.
+        **options: of `Plan`.
+    """
+
+    async def main() -> Report:
+        door: Dial = dial or MemoryConnector(behaviour, script, api_key=api_key)
+        if far is not None:
+            door = Far(door, *far)
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        settled = {"clip": spoken_sentence(), **options}
+        plan = Plan(url=url, headers=headers, dial=door, **settled)  # type: ignore[arg-type]
+        return await probe(plan, experiments=experiments)
+
+    return run_virtual(main())
+
+
+def settings(report: Report) -> dict[str, Setting]:
+    """The knobs that were found, by name."""
+    return {one.name: one for one in report.subjects[0].settings}
+
+
+def shown_as(behaviour: Behaviour) -> dict[str, str]:
+    """Every knob of a behaviour, as a report shows it."""
+    import dataclasses
+
+    from antiphon.bench.probe.run import shown
+
+    return {
+        spec.name: shown(getattr(behaviour, spec.name))
+        for spec in dataclasses.fields(Behaviour)
+        if spec.name != "pace"
+    }
