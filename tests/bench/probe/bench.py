@@ -1,11 +1,13 @@
 """The probe and the emulator on virtual time, near each other or far apart."""
 
 import asyncio
+import dataclasses
 import random
 from collections.abc import Callable, Mapping
 
 from antiphon.bench.probe import ALL, Experiment, Plan, probe
 from antiphon.bench.probe.dialling import Dial, Ear, Wire
+from antiphon.bench.probe.run import shown
 from antiphon.bench.report import Report, Setting
 from antiphon.cli.demo.files import spoken_sentence
 from antiphon.emulator import Behaviour, MemoryConnector, Script, run_virtual
@@ -106,10 +108,6 @@ def settings(report: Report) -> dict[str, Setting]:
 
 def shown_as(behaviour: Behaviour) -> dict[str, str]:
     """Every knob of a behaviour, as a report shows it."""
-    import dataclasses
-
-    from antiphon.bench.probe.run import shown
-
     return {
         spec.name: shown(getattr(behaviour, spec.name))
         for spec in dataclasses.fields(Behaviour)

@@ -1,15 +1,20 @@
 """The probe finds the emulator's knobs, or says what hides them; near and far, the same."""
 
+import dataclasses
+from enum import EnumType
+
 import pytest
 
 from antiphon.bench.report import Mark, Report
-from antiphon.emulator import PROFILES, Behaviour, Script, profile
+from antiphon.emulator import PROFILES, Behaviour, Pace, Script, fail, profile
+from antiphon.emulator.knobs.calls import CallKnobs
 from tests.bench.probe.bench import probed, settings, shown_as
 
 __all__: list[str] = []
 
 # No probe can tell these of an emulator that does all else right.
 NEVER = {"expiry", "response_done_on_failure"}
+CALLS = {spec.name for spec in dataclasses.fields(CallKnobs)}
 MEASURED = {"cancel_latency_ms", "created_latency_ms", "slot_free_at", "transcription_latency_ms"}
 
 # Each knob's other values, a few at a time: those that hide others have a row of their own.
@@ -43,6 +48,8 @@ OTHERWISE: dict[str, dict[str, object]] = {
         "model": "other",
         "voice": "cedar",
         "silence_duration_ms": 700,
+        "max_id_chars": 64,
+        "voices": "any",
     },
     "most, otherwise again": {
         "cancel_no_id_scope": "any",
@@ -156,9 +163,6 @@ def test_each_value_is_found_or_hidden(what: str) -> None:
 
 
 def test_every_value_of_every_choice_is_tried() -> None:
-    import dataclasses
-    from enum import EnumType
-
     tried: dict[str, set[str]] = {}
     for changes in OTHERWISE.values():
         shown = shown_as(Behaviour().but(**changes))
@@ -170,7 +174,7 @@ def test_every_value_of_every_choice_is_tried() -> None:
     missing = {
         f"{spec.name}={value}"
         for spec in dataclasses.fields(Behaviour)
-        if isinstance(spec.type, EnumType) and spec.name not in NEVER
+        if isinstance(spec.type, EnumType) and spec.name not in NEVER | CALLS
         for value in spec.type
         if str(value) not in tried.get(spec.name, set())
     }
@@ -205,8 +209,6 @@ def test_a_network_with_jitter_is_told_beside_a_measured_time() -> None:
 
 
 def test_answers_too_short_to_be_cut_prove_nothing() -> None:
-    from antiphon.emulator import Pace
-
     report = probed(Behaviour(pace=Pace.instant()))
     for knob in ("cancel_target", "cancel_no_id_scope", "create_when_busy", "cancel_latency_ms"):
         assert settings(report)[knob].value is None, knob
@@ -215,8 +217,6 @@ def test_answers_too_short_to_be_cut_prove_nothing() -> None:
 
 
 def test_a_script_without_answers_to_the_probe_is_told_as_such() -> None:
-    from antiphon.emulator import fail
-
     report = probed(script=Script([fail().always()]))
     cases = {case.key: case for case in report.subjects[0].cases}
     assert cases["answer"].mark is Mark.NOT_POSSIBLE

@@ -313,14 +313,26 @@ class Lab:
         else:
             session = {"type": "realtime", "audio": {"input": settings}}
             event = {"type": "session.update", "session": session}
+        return await self._update(event)
+
+    async def configure_voice(self, voice: str) -> Frame | None:
+        """As `configure`, for the voice."""
+        if self.beta:
+            return await self._update({"type": "session.update", "session": {"voice": voice}})
+        session = {"type": "realtime", "audio": {"output": {"voice": voice}}}
+        return await self._update({"type": "session.update", "session": session})
+
+    async def _update(self, event: Json) -> Frame | None:
         mark = len(self.talk.frames)
         self.talk.send(event)
         await self.talk.until(lambda: self.talk.since(mark, "session.updated", "error"))
         refused = self.talk.since(mark, "error")
-        if refused and not self.talk.since(mark, "session.updated"):
-            self.talk.unsent()
-            return refused[0]
-        return None
+        if self.talk.since(mark, "session.updated"):
+            return None
+        if not refused:
+            raise Inconclusive("a session.update got no answer")
+        self.talk.unsent()
+        return refused[0]
 
     # Responses
 

@@ -1,7 +1,10 @@
 """Knobs that several experiments fix together."""
 
+import dataclasses
+
 from antiphon.bench.probe.lab import Knowledge
 from antiphon.bench.report import Mark
+from antiphon.emulator.knobs.calls import CallKnobs
 
 __all__ = ["infer"]
 
@@ -73,6 +76,8 @@ def infer(know: Knowledge) -> None:
     if know.value("vad_while_responding") == "no":
         know.unknown("vad_create_when_busy", Mark.HIDDEN, "hidden by vad_while_responding=no")
     _proxy(know)
+    for spec in dataclasses.fields(CallKnobs):
+        know.unknown(spec.name, Mark.NOT_POSSIBLE, "not tried: it takes a call")
 
 
 _UNREAD = (

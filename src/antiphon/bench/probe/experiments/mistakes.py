@@ -208,6 +208,46 @@ async def _same_id_twice(lab: Lab) -> Verdict:
     return Verdict(Mark.SEEN, f"The second gets: {told}.")
 
 
+_LENGTHS = (32, 64, 512)
+
+
+async def _long_id(lab: Lab) -> Verdict:
+    """Items whose id is one character longer than each length that servers were seen to allow."""
+    taken = 0
+    for length in _LENGTHS:
+        content = [{"type": "input_text", "text": "A long id."}]
+        name = f"item_{length}_".ljust(length + 1, "x")
+        item = {"id": name, "type": "message", "role": "user", "content": content}
+        _, came = await _answers(lab, {"type": "conversation.item.create", "item": item})
+        errors = [frame for frame in came if frame.kind == "error"]
+        if errors:
+            if taken:
+                lab.know.knob("max_id_chars", str(length), f"{taken} taken, {length + 1} refused")
+            else:
+                lab.know.knob("max_id_chars", str(length), f"{length + 1} characters are refused")
+            return Verdict(Mark.SEEN, f"{length + 1} characters get an error, {errors[0].code}.")
+        if not came:
+            raise Inconclusive(f"an item with an id of {length + 1} characters got no answer")
+        taken = length + 1
+    why = f"{taken} characters are taken, and no longer ones were tried"
+    lab.know.unknown("max_id_chars", Mark.NOT_POSSIBLE, why, (str(_LENGTHS[-1]),))
+    return Verdict(Mark.SEEN, f"Even {taken} characters are taken.")
+
+
+async def _odd_voice(lab: Lab) -> Verdict:
+    """A voice that nobody has; taken, it is taken back."""
+    voice = lab.know.value("voice")
+    refused = await lab.configure_voice("antiphonprobe")
+    if refused is None and voice is not None:
+        await lab.configure_voice(voice)
+    if refused is not None and refused.code == "cannot_update_voice":
+        raise Inconclusive("the voice cannot be changed any more")
+    lab.know.knob("voices", "any" if refused is None else "openai", "1/1 voice of no server")
+    if refused is None:
+        return Verdict(Mark.SEEN, "It is taken.")
+    return Verdict(Mark.SEEN, f"It gets an error, {refused.code}.")
+
+
 async def _after_nothing(lab: Lab) -> Verdict:
     """An item behind one that does not exist."""
     content = [{"type": "input_text", "text": "Behind nothing."}]
@@ -283,6 +323,22 @@ EXPERIMENTS = experiments(
         "two conversation.item.create with one id",
         "P-213",
         "duplicate_item_id",
+        0,
+    ),
+    (
+        _long_id,
+        "How long may an id be that a client gives?",
+        "items whose ids have 33, 65 and 513 characters",
+        "P-214, P-216",
+        "max_id_chars",
+        0,
+    ),
+    (
+        _odd_voice,
+        "What does a voice get that no server has?",
+        "a session.update with the voice antiphonprobe",
+        "P-268",
+        "voices",
         0,
     ),
     (
