@@ -229,7 +229,8 @@ def _grouped(cases: Sequence[Case], experiments: Sequence[Experiment]) -> tuple[
 def _pings(lab: Lab) -> None:
     """`ping` events, over the longest session."""
     talk = max(lab.talks, key=lambda one: one.frames[-1].at - one.opened_at if one.frames else 0)
-    if not talk.frames:
+    if not talk.since(0, "session.created"):
+        lab.know.unknown("ping_interval_s", Mark.INCONCLUSIVE, "there was no session")
         return
     lasted = talk.frames[-1].at - talk.opened_at
     pings = [frame.at for frame in talk.since(0, "ping")]
@@ -285,11 +286,11 @@ def _report(subject: Subject, lab: Lab) -> Report:
         f"{len(known)} of {len(subject.settings)} knobs were found, by {len(subject.cases)} "
         f"experiments. "
     )
-    if unlike:
+    if unlike and any(case.mark is Mark.SEEN for case in subject.cases):
         told, more = ", ".join(unlike[:6]), len(unlike) - 6
         lead += f"Not as documented (or, where nothing is, guessed): {told}"
         lead += f", and {more} more." if more > 0 else "."
-    elif known:
+    elif known and any(case.mark is Mark.SEEN for case in subject.cases):
         lead += "All found are as documented or, where nothing is, as guessed."
     else:
         lead += "This does not look like a server of the Realtime API."

@@ -184,7 +184,8 @@ def _items(lab: Lab, events: Sequence[Frame], run: Run) -> None:
         side = "server" if frame.item.get("id") in own else "client"
         shown[side].add(frame.kind.rpartition(".")[2])
         if side == "server" and frame.kind == "conversation.item.done":
-            previous = "null" if frame.body.get("previous_item_id") is None else "named"
+            shown_id = frame.body.get("previous_item_id", "absent")
+            previous = "null" if shown_id is None else "none" if shown_id == "absent" else "named"
     client, server = shown["client"], shown["server"]
     why = f"the client's item: {_listed(client)}; the answer's: {_listed(server)}"
     know = lab.know
@@ -199,7 +200,9 @@ def _items(lab: Lab, events: Sequence[Frame], run: Run) -> None:
         know.knob("item_done", "yes" if "done" in server else "no", why)
     if previous == "none":
         know.unknown(
-            "previous_item_id_quirk", Mark.HIDDEN, "hidden: no conversation.item.done came"
+            "previous_item_id_quirk",
+            Mark.HIDDEN,
+            "hidden: no conversation.item.done of the answer names its predecessor",
         )
     else:
         quirk = "yes" if previous == "null" else "no"
