@@ -246,6 +246,8 @@ async def test_a_tools_reply_and_a_handoff_interrupt_too(
         await side.created
         result = await session.run(user_input="Go on.")
         assert "function_call" in [event.item.type for event in result.events]
+        if session.current_agent.realtime_llm_session is not realtime:
+            pytest.skip("this livekit-agents opens a new session at a handoff")
         engine = server.sessions[-1]
         if survives:
             assert side.outcome is None and engine.active_responses == [side.id]

@@ -321,6 +321,37 @@ async def test_nothing_is_read_after_an_interruption() -> None:
         await session.aclose()
 
 
+async def test_what_is_heard_is_the_frameworks_affair() -> None:
+    """It owns playback: a reply that has arrived whole is its own to play, to clear and to cut."""
+    async with emulated(say("Hello there.", ms=3000)) as server:
+        session = RealtimeModel(base_url=server.http_url).session()
+        try:
+            event = await session.generate_reply()
+            await until(lambda: not session.has_active_generation)
+            await until(lambda: bool(server.sessions[-1].finished_responses))
+            before = len(server.sessions[-1].received)
+            receipt = await session.interrupt()
+            assert len(receipt) == 0
+            # All of it is still there to be read, and the server was told nothing.
+            message = await anext(aiter(event.message_stream))
+            samples = 0
+            async for frame in message.audio_stream:
+                samples += frame.samples_per_channel
+            assert samples == 24 * 3000
+            assert len(server.sessions[-1].received) == before
+            # Where it was cut, the framework says, and only then.
+            session.truncate(
+                message_id=message.message_id,
+                modalities=["audio", "text"],
+                audio_end_ms=500,
+                audio_transcript="Hello",
+            )
+            engine = server.sessions[-1]
+            await until(lambda: len(engine.received_of("conversation.item.truncate")) == 1)
+        finally:
+            await session.aclose()
+
+
 async def test_single_slot() -> None:
     """max_in_flight=1 is the stock plugin's model, and side responses wait for their turn."""
     steps = [say("One.", ms=500), say("Two.", ms=500)]
@@ -350,3 +381,26 @@ async def test_eight_at_once() -> None:
 
         for handle, pcm in zip(handles, await asyncio.gather(*map(heard, handles)), strict=True):
             assert speech.spans(pcm) == [speech.Span(speech.tag_of(handle.id), 0, 600)]
+
+
+async def test_a_written_judgement_runs_beside_the_servers_own_reply() -> None:
+    # P-33: asked for when the turn was committed, as a guard does.
+    steps = [say("no").when(lane="out_of_band"), say("Hello.", ms=400)]
+    vad = {"type": "server_vad", "silence_duration_ms": 200}
+    async with (
+        emulated(*steps, hears=["Hi."]) as server,
+        open_session("antiphon", server, turn_detection=vad) as it,
+    ):
+        asked: list[Any] = []
+
+        def judge(_: object) -> None:
+            asked.append(
+                it.session.create_response(conversation="none", output_modalities=["text"])
+            )
+
+        it.session.client.on("input_audio_buffer.committed", judge)
+        pushed(it.session, speech.user_voice(600) + bytes(48 * 500))
+        generation = await it.told("generation_created")
+        assert (await it.read_of(generation).whole()).text == "Hello."
+        assert await asked[0].text() == "no"
+        await until(lambda: it.chat() == [("user", "Hi."), ("assistant", "Hello.")])
