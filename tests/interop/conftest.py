@@ -1,21 +1,26 @@
 """Real clients against the emulator: their environments, and how these tests are run.
 
-Environments are installed by threads that start when collection is over, while other tests run;
-these tests therefore come last. `pytest -m "not interop"` leaves them out and installs nothing.
+The programs that drive them are those of `antiphon prove`. Environments are installed by threads
+that start when collection is over, while other tests run; these tests therefore come last.
+`pytest -m "not interop"` leaves them out and installs nothing.
 """
 
-from collections.abc import Iterator
+import os
+from collections.abc import AsyncIterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
-from antiphon.bench.prove.environments import ENVIRONMENTS, INSTALL_TIMEOUT_S
-from tests.interop.harness import CACHE, ClientProcess
+from antiphon.bench.prove.clients import CLIENTS
+from antiphon.bench.prove.environments import INSTALL_TIMEOUT_S, Environment, InstallError
+from tests.interop.stories import ClientUnderTest
 
 __all__ = ["Installations", "client"]
 
 HERE = Path(__file__).parent
+CACHE = HERE.parent.parent / ".cache" / "interop"
 # Two at a time: installing is half waiting for a registry and half unpacking.
 INSTALLERS = 2
 
@@ -27,14 +32,19 @@ class Installations:
         self._pool = ThreadPoolExecutor(INSTALLERS, thread_name_prefix="interop-install")
         self._builds: dict[str, Future[None]] = {}
 
-    def start(self, names: set[str]) -> None:
+    def start(self, environments: list[Environment]) -> None:
         """Begin with those that this machine can run."""
-        for name, environment in ENVIRONMENTS.items():
-            if name in names and environment.unusable() is None:
-                self._builds[name] = self._pool.submit(environment.build, CACHE)
+        for environment in environments:
+            if environment.unusable() is None:
+                build = self._pool.submit(environment.build, CACHE)
+                self._builds[environment.name] = build
 
     def wait(self, name: str) -> None:
-        """Return when this one is complete."""
+        """Return when this one is complete.
+
+        Raises:
+            InstallError: it could not be installed.
+        """
         self._builds[name].result(timeout=INSTALL_TIMEOUT_S * len(self._builds))
 
     def stop(self) -> None:
@@ -45,9 +55,9 @@ class Installations:
 _INSTALLATIONS = pytest.StashKey[Installations]()
 
 
-def _of(item: pytest.Item) -> str | None:
+def _environment_of(item: pytest.Item) -> Environment | None:
     marker = item.get_closest_marker("interop")
-    return str(marker.args[0]) if marker is not None else None
+    return CLIENTS[str(marker.args[0])].environment if marker is not None else None
 
 
 @pytest.hookimpl(trylast=True)
@@ -55,16 +65,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put these tests last, and let no installation count as a test's time."""
     items.sort(key=lambda item: item.path.is_relative_to(HERE))
     for item in items:
-        if _of(item) is not None:
+        if _environment_of(item) is not None:
             item.add_marker(pytest.mark.timeout(150, func_only=True))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Begin to install what the selected tests need."""
-    needed = {name for item in session.items if (name := _of(item)) is not None}
+    """Begin to install what the selected tests need, the slowest to install first."""
+    needed = {found.name for item in session.items if (found := _environment_of(item)) is not None}
     if needed and not session.config.option.collectonly:
         installations = session.config.stash.setdefault(_INSTALLATIONS, Installations())
-        installations.start(needed)
+        all_of_them = {
+            one.environment.name: one.environment for one in CLIENTS.values() if one.environment
+        }
+        order = ("pipecat", "livekit", "openai_agents", "openai_agents_js", "openai")
+        installations.start([all_of_them[name] for name in order if name in needed])
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -73,15 +87,27 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[_INSTALLATIONS].stop()
 
 
-@pytest.fixture(scope="module")
-def client(request: pytest.FixtureRequest) -> Iterator[ClientProcess]:
-    """The module's client: `pytestmark = pytest.mark.interop(environment, script)`."""
-    name, script = request.node.get_closest_marker("interop").args
-    environment = ENVIRONMENTS[name]
+def missing(reason: str) -> None:
+    """Skip, in one line; fail where a continuous integration is to see that all was tested."""
+    if os.environ.get("CI"):
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client(request: pytest.FixtureRequest) -> AsyncIterator[ClientUnderTest]:
+    """The module's client: `pytestmark = interop(name)`."""
+    (name,) = request.node.get_closest_marker("interop").args
+    chosen = CLIENTS[name]
+    environment = chosen.environment
+    assert environment is not None
     reason = environment.unusable()
     if reason is not None:
-        pytest.skip(reason)
-    request.config.stash[_INSTALLATIONS].wait(name)
-    process = ClientProcess(environment, script)
-    yield process
-    process.close()
+        missing(f"{name} is not tested: {reason}")
+    try:
+        request.config.stash[_INSTALLATIONS].wait(environment.name)
+    except InstallError as error:
+        missing(f"{name} is not tested: {str(error).splitlines()[0]}")
+    under_test = ClientUnderTest(chosen.channel(CACHE)())
+    yield under_test
+    await under_test.close()

@@ -159,7 +159,9 @@ def _prove(client: Client, scenarios: Sequence[Scenario], cache: Path, jobs: int
         elif len(done) % 10 == 0 or len(done) == len(scenarios):
             print(line, file=sys.stderr, flush=True)
 
-    results = asyncio.run(prove(client.channel(cache), scenarios, progress, jobs=jobs))
+    results = asyncio.run(
+        prove(client.channel(cache), scenarios, progress, jobs=jobs, leaves=client.leaves)
+    )
     if sys.stderr.isatty():
         print(file=sys.stderr)
     return results

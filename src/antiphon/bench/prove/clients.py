@@ -6,8 +6,8 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,6 +36,7 @@ class Client:
         needs: a module that must be there, for a client in this environment.
         arguments: for the program.
         command: what to run, instead of a program.
+        leaves: groups of scenarios, or single ones, that are left to its user, and why.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Client:
     needs: str = ""
     arguments: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    leaves: Mapping[str, str] = field(default_factory=dict)
 
     def version(self) -> str:
         """Its version, as installed or as it will be."""
@@ -127,6 +129,13 @@ _ALL = (
         ENVIRONMENTS["livekit"],
     ),
     Client(
+        "livekit-agents",
+        "LiveKit Agents on that plugin, a whole AgentSession in text mode",
+        "livekit-agents",
+        FOREIGN / "livekit_agent.py",
+        ENVIRONMENTS["livekit"],
+    ),
+    Client(
         "openai-agents",
         "openai-agents, RealtimeRunner",
         "openai-agents",
@@ -153,7 +162,14 @@ _ALL = (
         "openai",
         FOREIGN / "openai_python.py",
         ENVIRONMENTS["openai"],
+        leaves={
+            "interruption": "its user sends each cancel, and reads what comes",
+            "admission": "its user decides when to ask, and reads each refusal",
+            "tools": "its user runs the functions, and asks for what comes after",
+            "truncation": "its user says where to cut",
+            "it-comes-back-knowing": "its user tells a new session what was said",
+        },
     ),
 )
 
-CLIENTS: dict[str, Client] = {one.name: one for one in _ALL if one.program.is_file()}
+CLIENTS: dict[str, Client] = {one.name: one for one in _ALL}

@@ -30,7 +30,7 @@ ATTEMPTS = 2
 
 
 class InstallError(RuntimeError):
-    """An installer failed; its last words are in the message."""
+    """An installer failed: in one line why, and then its last words."""
 
 
 def cache_folder() -> Path:
@@ -118,7 +118,9 @@ class Environment:
             if done.returncode == 0:
                 return
             said = done.stdout[-2000:]
-        raise InstallError(f"cannot install {self.name}: {' '.join(command)}\n{said}")
+        tool = Path(command[0]).name
+        lines = said.strip().splitlines() or ["it said nothing"]
+        raise InstallError(f"{tool} cannot install {self.name}: {lines[-1]}\n{said}")
 
 
 class PythonEnvironment(Environment):
@@ -166,7 +168,8 @@ class NodeEnvironment(Environment):
 
     def _install(self, folder: Path) -> None:
         shutil.copyfile(self.wanted, folder / "package.json")
-        options = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--silent"]
+        options = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
+        options += ["--loglevel", "error"]
         self._run(str(shutil.which("npm")), "install", *options, "--prefix", str(folder))
 
 

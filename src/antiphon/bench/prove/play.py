@@ -65,6 +65,7 @@ class Play:
         self._news = asyncio.Event()
         self._commands = 0
         self._readers: list[str] = []
+        self._asides = 0
         self._seen_replies = 0
         self._replies: dict[int, Json] = {}
         record.on_news = self._news.set
@@ -89,6 +90,7 @@ class Play:
         self._commands += 1
         if command in ("ask", "aside"):
             self._readers.append(arguments["reader"])
+            self._asides += command == "aside"
         self._channel.send({"n": self._commands, "do": command, **arguments})
         return self._commands
 
@@ -152,7 +154,8 @@ class Play:
         """Wait until the server has sent so much of a response.
 
         Raises:
-            NotApplicable: it never did, so that nothing can be shown.
+            Failure: it never did.
+            NotApplicable: since the client lets nothing run beside what runs.
         """
 
         def enough() -> Spoken | None:
@@ -161,8 +164,18 @@ class Play:
 
         found = await self.until(enough, within_s)
         if found is None:
+            self.one_at_a_time()
             raise Failure(f"{words!r} is never said", "the server was not asked for it, or failed")
         return found
+
+    def one_at_a_time(self) -> None:
+        """Give up where the client lets no response run beside another.
+
+        Raises:
+            NotApplicable: it holds back what was asked for out of band.
+        """
+        if self._asides and len(self.record.sent("response.create")) < len(self._readers):
+            raise NotApplicable("it lets one response run at a time")
 
     async def heard(self, words: str, ms: int = 100, within_s: float = LATE_S) -> Spoken:
         """Wait until somebody at the client has heard so much of a response."""
@@ -196,6 +209,19 @@ class Play:
             )
         return found
 
+    async def comes(
+        self, reader: str, words: str, length_ms: int, loss: str = "", within_s: float = 8.0
+    ) -> None:
+        """Wait until a reply has been heard, whole, by its reader."""
+
+        def all_of_it() -> bool:
+            found = self.record.said(words)
+            return found is not None and self.total_ms(found) >= length_ms
+
+        if not await self.until(all_of_it, within_s):
+            self.check(self.record.said(words), loss or f"{words!r} is never said")
+        self.whole(reader, words, length_ms)
+
     def end_of(self, reader: str) -> Json | None:
         """What the client told of the end of a reader's reply."""
         ends = self.record.seen.of("ended")
@@ -216,8 +242,14 @@ class Play:
         return [str(one.get("what") or one.get("code")) for one in self.record.seen.of("error")]
 
     def failed(self, number: int) -> bool:
-        """Whether a command that was begun has raised."""
+        """Whether a command that was begun has raised.
+
+        Raises:
+            NotApplicable: the client has no such thing.
+        """
         reply = self._reply(number)
+        if reply is not None and reply["saw"] == "unsupported":
+            raise NotApplicable(str(reply.get("why")))
         return reply is not None and reply["saw"] == "failed"
 
     def check(self, right: Any, loss: str, because: str = "") -> None:
@@ -227,9 +259,10 @@ class Play:
 
     def whole(self, reader: str, words: str, length_ms: int) -> None:
         """Check that one reader heard all of a response, in order, once, and nobody else any."""
+        self.unmixed()
         spoken = self.record.said(words)
-        self.check(spoken is not None, f"{words!r} is never said")
-        assert spoken is not None
+        if spoken is None:
+            raise Failure(f"{words!r} is never said")
         got = self.record.heard_of(spoken)
         elsewhere = {who for who, _ in got} - {reader, PLAYER, spoken.id}
         told = ", ".join(f"{who}: {span.start_ms}-{span.end_ms} ms" for who, span in got[:8])

@@ -3,7 +3,7 @@
 import asyncio
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from antiphon.bench.prove.adapters.stage import Client, Stage
 from antiphon.bench.prove.channel import LocalChannel, ProcessChannel
@@ -25,6 +25,7 @@ async def prove(
     on_result: Callable[[Result], None],
     *,
     jobs: int = 3,
+    leaves: Mapping[str, str] | None = None,
 ) -> list[Result]:
     """Play scenarios, several at a time, in processes that play many each.
 
@@ -33,12 +34,18 @@ async def prove(
         scenarios: which.
         on_result: is given each result as it comes.
         jobs: how many at once.
+        leaves: scenarios or groups that are not applicable, and why.
 
     Returns:
         Results in the order of the scenarios.
     """
-    left = list(reversed(scenarios))
     results: dict[str, Result] = {}
+    for one in scenarios:
+        reason = (leaves or {}).get(one.name) or (leaves or {}).get(one.group)
+        if reason:
+            results[one.name] = Result(one.name, Verdict.NOT_APPLICABLE, reason)
+            on_result(results[one.name])
+    left = [one for one in reversed(scenarios) if one.name not in results]
 
     async def work() -> None:
         channel = new_channel()
@@ -52,7 +59,7 @@ async def prove(
             channel.close()
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(min(jobs, len(scenarios))):
+        for _ in range(min(jobs, len(left))):
             group.create_task(work())
     return [results[one.name] for one in scenarios]
 

@@ -161,6 +161,8 @@ async def who_asked_for_which(play: Play) -> None:
     ]
     for number in numbers:
         await play.answer_to(number, "aside")
+    await play.until(lambda: len(play.record.sent("response.create")) > 1, 1)
+    play.one_at_a_time()
     await play.ended("mood")
     await play.ended("order")
     play.whole("mood", "Mood", 500)
@@ -179,7 +181,9 @@ async def a_response_never_announced(play: Play) -> None:
     await play.open()
     await play.ask("story", "Tell me a story.", patience=3)
     await play.over("Story")
-    await play.ended("story", 5)
+    ends = play.record.seen
+    told = await play.until(lambda: ends.of("ended"), 11)
+    play.check(told, "whoever reads the reply waits for ever")
     play.whole("story", "Story", 600)
 
 
@@ -273,6 +277,7 @@ async def barge_in_leaves_an_aside(play: Play) -> None:
     await play.ask("story", "Tell me a story.")
     await play.aside("mood", "What is the mood?")
     await play.heard("Story", 200)
+    await play.sent("Mood")
     await play.do("speak")
     await play.over("Story")
     mood = await play.over("Mood")

@@ -89,7 +89,7 @@ async def a_tool_that_ends_after_the_interruption(play: Play) -> None:
                 say("One moment.", ms=300),
                 call("get_weather", {"city": "A city with a very long name " * 12}),
             ).paced(Pace(text_interval_ms=60)),
-            say("Next five.", ms=400).when(contains="next"),
+            say("Next five.", ms=400).when(lane="default", automatic=False),
         ]
     ),
 )

@@ -22,7 +22,7 @@ async def _told_all_right(play: Play) -> None:
         "; ".join(map(str, refused)),
     )
     await play.ask("next", "What next?")
-    await play.ended("next", loss="after the truncation nothing is heard any more")
+    await play.comes("next", "Next", 400, "after the truncation nothing is heard any more")
 
 
 @scenario(

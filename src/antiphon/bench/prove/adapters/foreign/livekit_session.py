@@ -107,6 +107,10 @@ class LiveKitClient(Client):
             return
         self.reply(reader)
 
+    async def ask_again(self, *, reader: str) -> None:
+        """Its reply without anything new from the user."""
+        self.reply(reader)
+
     def reply(self, reader: str, **how: Any) -> None:
         waiting = self._waiting[reader] = self.session.generate_reply(**how)
         if "conversation" not in how:
