@@ -31,7 +31,6 @@ from antiphon.protocol.interruption import Interruption, PlaybackMode, Scope, me
 from antiphon.protocol.items import Items
 from antiphon.protocol.options import Options
 from antiphon.protocol.playback import Playback, TruncatePoint
-from antiphon.protocol.playout import Playout
 from antiphon.protocol.playouts import Playouts
 from antiphon.protocol.produced import Produced
 from antiphon.protocol.requests import Request, RequestKind, Requests
@@ -379,15 +378,8 @@ class Connection:
     def advance(self, now: float) -> Effects:
         """Carry out whatever is due."""
         effects: Effects = []
-        while (target := self._deadlines.pop_due(now)) is not None:
-            if isinstance(target, Response):
-                self._responses.due(target, now, effects)
-            elif isinstance(target, Playout):
-                self.playouts.due(target, now, effects)
-            elif isinstance(target, Request):
-                self._requests.expire(target, effects)
-            else:
-                self._responses.pump(now, effects)
+        while (deadline := self._deadlines.pop_due(now)) is not None:
+            deadline.due(deadline.subject, now, effects)
         return effects
 
     def lose(self, closed: ConnectionClosed, now: float) -> Effects:

@@ -11,7 +11,7 @@ from antiphon.exceptions import LocalProtocolError
 from antiphon.protocol.options import Options
 from antiphon.protocol.requests import RequestKind, Requests
 from antiphon.protocol.resource import lane_of
-from antiphon.protocol.response import Lane, Outcome, OutcomeKind, Response, ResponseState
+from antiphon.protocol.response import Lane, Response, ResponseState
 from antiphon.wire.base import UNSET, UnsetType
 from antiphon.wire.items import ResponseResource
 
@@ -116,8 +116,7 @@ class Directory:
         # Made for a create of ours that was settled without it, or got another one, or is
         # forgotten. Nobody waits for it.
         response = self.stranger(lane_of(resource))
-        response.state = ResponseState.ABANDONED
-        response.outcome = Outcome(OutcomeKind.TIMED_OUT, "unanswered")
+        response.wanted = False
         return response
 
     def stranger(self, lane: Lane | None) -> Response:

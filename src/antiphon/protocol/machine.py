@@ -7,7 +7,7 @@ memory. Which response is meant, and which are coupled to it, is decided before.
 from antiphon.exceptions import RemoteProtocolError
 from antiphon.protocol.admission import Admission
 from antiphon.protocol.calls import calls_at_done
-from antiphon.protocol.deadlines import Deadlines
+from antiphon.protocol.deadlines import Deadline, Deadlines
 from antiphon.protocol.directory import METADATA_KEY, Directory
 from antiphon.protocol.early import EarlyOutput
 from antiphon.protocol.effects import (
@@ -26,6 +26,7 @@ from antiphon.protocol.produced import Produced
 from antiphon.protocol.requests import Request, RequestKind, Requests
 from antiphon.protocol.response import (
     OCCUPIES,
+    ON_DEADLINE,
     UNSETTLED,
     WANTED,
     Action,
@@ -78,6 +79,7 @@ class Machine:
         "_playouts",
         "_produced",
         "_requests",
+        "_retry",
         "_timeouts",
         "admission",
         "directory",
@@ -113,6 +115,8 @@ class Machine:
         self.admission = Admission(options.max_in_flight, options.busy_backoff)
         self.directory = Directory(prefix, options, requests)
         self.early = EarlyOutput(options.kept_events)
+        # When a create that was refused as busy may be tried again.
+        self._retry: Deadline | None = None
         self.unsettled: dict[int, Response] = {}
         self.finished: dict[int, Response] = {}
 
@@ -218,9 +222,9 @@ class Machine:
         self._deadlines.discard(response.deadline)
         within = self._timeouts.get(state)
         if response.expires is not None and state in WANTED:
-            response.deadline = self._deadlines.add(response.expires, response)
+            response.deadline = self._deadlines.add(response.expires, self.due, response)
         elif within is not None:
-            response.deadline = self._deadlines.add(now + within, response)
+            response.deadline = self._deadlines.add(now + within, self.due, response)
         else:
             response.deadline = None
         if before in _OVER:
@@ -230,7 +234,9 @@ class Machine:
             cancel = self._requests.get(response.cancel_event_id)
             if cancel is not None:
                 # Long enough to recognise the error of a cancel that came too late.
-                cancel.deadline = self._deadlines.add(now + self._options.settle_timeout, cancel)
+                cancel.deadline = self._deadlines.add(
+                    now + self._options.settle_timeout, self._requests.expire, cancel
+                )
             response.params = None
             response.held_calls = []
             self.finished[response.number] = response
@@ -250,13 +256,56 @@ class Machine:
         named = response.id or (resource.id if resource is not None else None) or None
         effects.append(Report(ReportKind.VIOLATION, str(error), named))
 
+    # --- time and admission ---------------------------------------------------------------------
+
+    def due(self, response: Response, now: float, effects: Effects) -> None:
+        """The response's deadline has come."""
+        response.deadline = None
+        if response.state is _S.IDLE:
+            detail = "output of a response that was never announced was dropped"
+            effects.append(Report(ReportKind.UNROUTED, detail, response.id))
+            self.forget(response)
+            return
+        if response.state is _S.ACTIVE:
+            if response.doubt is not None and response.doubted_at >= response.last_heard:
+                outcome = Outcome(OutcomeKind.FAILED, None, response.doubt)
+                self.fire(
+                    response, _I.RECV_DONE, effects, now, cause=Cause.FINISHED, outcome=outcome
+                )
+                self.pump(now, effects)
+                return
+            response.doubt = None
+            quiet_until = response.last_heard + self._options.stall_timeout
+            if quiet_until > now:
+                response.deadline = self._deadlines.add(quiet_until, self.due, response)
+                return
+        fired, cause, outcome = ON_DEADLINE[response.state]
+        self.fire(response, fired, effects, now, cause=cause, outcome=outcome)
+        if fired is _I.SETTLE_TIMEOUT:
+            self.await_no_answer(response)
+        self.pump(now, effects)
+
+    def pump(self, now: float, effects: Effects) -> None:
+        """Send what may be sent now."""
+        if self._retry is None and not self.admission.has_waiting:
+            return
+        while (response := self.admission.next_ready(now)) is not None:
+            self.fire(response, _I.SEND_CREATE, effects, now)
+        self._deadlines.discard(self._retry)
+        when = self.admission.next_retry(now)
+        self._retry = None if when is None else self._deadlines.add(when, self._retry_due)
+
+    def _retry_due(self, _: object, now: float, effects: Effects) -> None:
+        """A create that was told to come back later may be tried again."""
+        self.pump(now, effects)
+
     # --- names ----------------------------------------------------------------------------------
 
     def _name(self, response: Response, resource: ResponseResource) -> None:
         if response.named:
             return
         found = self.directory.by_id.get(resource.id or UNSET)
-        if found is not None and found is not response and found.is_nobodys:
+        if found is not None and found is not response and found.is_unannounced:
             self._adopt(response, found)
         response.named = True
         self.directory.name(response, resource.id or None)

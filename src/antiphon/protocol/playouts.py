@@ -43,7 +43,7 @@ class Playouts:
 
     Args:
         options: timeouts; and whether playback is a call's.
-        deadlines: of the connection; the target of ours is a `Playout`.
+        deadlines: of the connection.
         requests: of the connection.
         next_event_id: makes the id of a clear.
         truncate: takes out of the conversation what of a response was not heard.
@@ -341,12 +341,14 @@ class Playouts:
         event_id = self._next_event_id()
         request = Request(event_id, RequestKind.OUTPUT_CLEAR)
         self._requests.add(request)
-        request.deadline = self._deadlines.add(now + self._options.settle_timeout, request)
+        request.deadline = self._deadlines.add(
+            now + self._options.settle_timeout, self._requests.expire, request
+        )
         effects.append(Send(OutputAudioBufferClear(event_id=event_id)))
 
     def _set_deadline(self, playout: Playout, when: float) -> None:
         self._deadlines.discard(playout.deadline)
-        playout.deadline = self._deadlines.add(when, playout)
+        playout.deadline = self._deadlines.add(when, self.due, playout)
 
     def _wanted(self, response: Response) -> bool:
         """Whether it is to be heard: audible, and nobody asked it to be silent."""

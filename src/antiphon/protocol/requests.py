@@ -159,7 +159,7 @@ class Requests:
 
     def expect(self, request: Request, now: float) -> None:
         """It has been sent: its deadline runs from now on."""
-        request.deadline = self._deadlines.add(now + self._timeout, request)
+        request.deadline = self._deadlines.add(now + self._timeout, self.expire, request)
 
     def answer(self, request: Request | None, result: Any, effects: Effects) -> None:
         """The server did it; None where nobody here asked for what it did."""
@@ -176,7 +176,7 @@ class Requests:
         self._deadlines.discard(request.deadline)
         self.remove(request)
 
-    def expire(self, request: Request, effects: Effects) -> None:
+    def expire(self, request: Request, now: float, effects: Effects) -> None:
         """Its deadline has come."""
         self.remove(request)
         if request.kind is not RequestKind.RESPONSE_CANCEL:

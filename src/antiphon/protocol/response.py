@@ -107,6 +107,7 @@ class ResponseInput(StrEnum):
     STALLED = "stalled"
     SUPERSEDED = "superseded"
     LOST = "lost"
+    DISOWN = "disown"
 
 
 class Action(StrEnum):
@@ -134,6 +135,8 @@ TRANSITIONS: Table = {
         _I.SEND_CREATE: ((_A.SEND_CREATE,), _S.REQUESTED),
         _I.HOLD_CREATE: ((), _S.QUEUED),
         _I.RECV_CREATED: ((_A.OPEN,), _S.ACTIVE),
+        # Made for a create of ours that nobody waits for any more: never shown to anybody.
+        _I.DISOWN: ((), _S.ABANDONED),
     },
     # State: QUEUED. The server knows nothing of it, so nothing need be undone. Unless it was sent
     # once, and the refusal that brought it back here was another's: not every error says which
@@ -377,6 +380,7 @@ class Response:
         "purpose",
         "resource",
         "state",
+        "wanted",
         "watchers",
     )
 
@@ -404,6 +408,8 @@ class Response:
         self.expires = expires
         self.state = ResponseState.IDLE
         self.id: str | None = None
+        # False for what the server made for a create of ours that nobody waits for any more.
+        self.wanted = True
         # Whether the server announced it. With its id, except on some servers (P-311).
         self.named = False
         self.create_event_id: str | None = None
@@ -450,9 +456,9 @@ class Response:
         return self.state in OCCUPIES
 
     @property
-    def is_nobodys(self) -> bool:
+    def is_unannounced(self) -> bool:
         """Whether only its output, so far, has shown that there is such a response."""
-        return self.from_server and not self.named and self.outcome is None
+        return self.from_server and self.wanted and not self.named and self.outcome is None
 
     def __repr__(self) -> str:
         name = self.id or self.key or f"#{self.number}"

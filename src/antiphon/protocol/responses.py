@@ -11,7 +11,7 @@ from math import inf
 from msgspec.structs import replace
 
 from antiphon.exceptions import ResponseRejected
-from antiphon.protocol.deadlines import Deadline, Deadlines
+from antiphon.protocol.deadlines import Deadlines
 from antiphon.protocol.directory import METADATA_KEY, check_metadata
 from antiphon.protocol.effects import (
     Effects,
@@ -30,7 +30,6 @@ from antiphon.protocol.produced import Produced
 from antiphon.protocol.requests import Requests
 from antiphon.protocol.resource import bytes_per_ms, cancelled_by_client, lane_of, outcome_of
 from antiphon.protocol.response import (
-    ON_DEADLINE,
     WANTED,
     Action,
     Cause,
@@ -57,8 +56,6 @@ from antiphon.wire.server_events import (
 
 __all__ = ["Responses"]
 
-PUMP = "pump"
-"""Deadline target: a create that was told to come back later may be tried again."""
 
 _S, _I = ResponseState, ResponseInput
 # The server has named a response in one of these, and not yet said that it is over.
@@ -93,7 +90,6 @@ class Responses:
         "_on_output",
         "_options",
         "_requests",
-        "_retry",
         "playouts",
         "produced",
     )
@@ -121,7 +117,6 @@ class Responses:
         # Announced by nothing but their output so far.
         self._early = self._machine.early
         self._on_output = output_column(options.tolerances)
-        self._retry: Deadline | None = None
         # Creates that an error may have refused, by the response that it names as the obstacle.
         self._accused: dict[str, tuple[Response, ErrorInfo]] = {}
 
@@ -177,7 +172,7 @@ class Responses:
             replaced = [one for one in (*held, *soon) if one.interruptible]
             self._machine.fire(response, _I.HOLD_CREATE, effects, now)
             self._stop(replaced, now, effects)
-            self.pump(now, effects)
+            self._machine.pump(now, effects)
         elif admission.may_send(lane) or (
             on_busy is OnBusy.SEND and response.number <= admission.horizon
         ):
@@ -196,7 +191,7 @@ class Responses:
                 response.watchers.append(interruption)
         self._stop(interruption.responses, now, effects)
         self.playouts.silence(interruption, now, effects)
-        self.pump(now, effects)
+        self._machine.pump(now, effects)
 
     def revoke_unannounced(self, now: float, effects: Effects) -> None:
         """Cancel, by id, what shows itself only by its output, unless it may be wanted.
@@ -224,7 +219,7 @@ class Responses:
         if response is not None and not resource.id and response.state is _S.CLOSED:
             response = None  # P-311: no id, so this is the next one
         turn = self._input_audio.awaits_reply
-        asked = self._directory.asked_for(resource, turn=turn, announced=True)
+        asked = self._asked_for(resource, now, effects, turn=turn, announced=True)
         if self._directory.learned:
             self._directory.learned = False
             effects.append(Report(ReportKind.VIOLATION, _NO_METADATA, resource.id or None))
@@ -301,8 +296,8 @@ class Responses:
         if event.usage and not resource.usage:
             resource = replace(resource, usage=event.usage)  # P-294
         response = self._directory.find(resource.id or None)
-        if response is None or response.is_nobodys:
-            asked = self._directory.asked_for(resource)
+        if response is None or response.is_unannounced:
+            asked = self._asked_for(resource, now, effects)
             if asked is not None and (response is None or self._is_of(response, asked)):
                 response = asked
         if response is None:
@@ -320,7 +315,7 @@ class Responses:
             if cancelled_by_client(resource):
                 # P-16: a cancel that was carried out gets no other answer.
                 self._machine.await_no_answer(response)
-            self.pump(now, effects)
+            self._machine.pump(now, effects)
 
     def done_unreadable(self, response_id: str, now: float, effects: Effects) -> None:
         """A `response.done` that is no event, but says of whom: over, and nobody can say how."""
@@ -330,7 +325,7 @@ class Responses:
             self._machine.fire(
                 response, _I.RECV_DONE, effects, now, cause=Cause.FINISHED, outcome=outcome
             )
-            self.pump(now, effects)
+            self._machine.pump(now, effects)
 
     def create_refused(
         self, response: Response, error: ErrorInfo, now: float, effects: Effects
@@ -358,7 +353,7 @@ class Responses:
             self._machine.fire(
                 response, _I.CREATE_ERROR, effects, now, cause=Cause.REJECTED, outcome=outcome
             )
-        self.pump(now, effects)
+        self._machine.pump(now, effects)
 
     def may_be_anothers(self, response: Response, error: ErrorInfo) -> bool:
         """Whether an error without an echo may refuse another create than this one (P-49, P-85).
@@ -389,7 +384,7 @@ class Responses:
             response.doubted_at = now
             self._deadlines.discard(response.deadline)
             when = now + self._options.settle_timeout
-            response.deadline = self._deadlines.add(when, response)
+            response.deadline = self._deadlines.add(when, self._machine.due, response)
 
     def cancel_found_nothing(self, response: Response, now: float, effects: Effects) -> None:
         """P-14: the cancel crossed the natural end, or the server knows of no such response."""
@@ -401,36 +396,9 @@ class Responses:
             now,
             outcome=Outcome(OutcomeKind.UNKNOWN, "not_active"),
         )
-        self.pump(now, effects)
+        self._machine.pump(now, effects)
 
     # --- time and loss --------------------------------------------------------------------------
-
-    def due(self, response: Response, now: float, effects: Effects) -> None:
-        """The response's deadline has come."""
-        response.deadline = None
-        if response.state is _S.IDLE:
-            detail = "output of a response that was never announced was dropped"
-            effects.append(Report(ReportKind.UNROUTED, detail, response.id))
-            self._machine.forget(response)
-            return
-        if response.state is _S.ACTIVE:
-            if response.doubt is not None and response.doubted_at >= response.last_heard:
-                outcome = Outcome(OutcomeKind.FAILED, None, response.doubt)
-                self._machine.fire(
-                    response, _I.RECV_DONE, effects, now, cause=Cause.FINISHED, outcome=outcome
-                )
-                self.pump(now, effects)
-                return
-            response.doubt = None
-            quiet_until = response.last_heard + self._options.stall_timeout
-            if quiet_until > now:
-                response.deadline = self._deadlines.add(quiet_until, response)
-                return
-        fired, cause, outcome = ON_DEADLINE[response.state]
-        self._machine.fire(response, fired, effects, now, cause=cause, outcome=outcome)
-        if fired is _I.SETTLE_TIMEOUT:
-            self._machine.await_no_answer(response)
-        self.pump(now, effects)
 
     def lose(self, now: float, effects: Effects) -> None:
         """The connection is gone, and with it everything in flight."""
@@ -448,27 +416,31 @@ class Responses:
     def go_online(self, up_to: Response | None, now: float, effects: Effects) -> None:
         """There is a server: what was created until then may be sent."""
         self._admission.horizon = inf if up_to is None else up_to.number
-        self.pump(now, effects)
+        self._machine.pump(now, effects)
 
     def go_offline(self) -> None:
         """There is no server yet: creates wait, so that a stale one is never sent."""
         self._admission.horizon = 0
 
-    def pump(self, now: float, effects: Effects) -> None:
-        """Send what may be sent now."""
-        if self._retry is None and not self._admission.has_waiting:
-            return
-        while (response := self._admission.next_ready(now)) is not None:
-            self._machine.fire(response, _I.SEND_CREATE, effects, now)
-        self._deadlines.discard(self._retry)
-        when = self._admission.next_retry(now)
-        self._retry = None if when is None else self._deadlines.add(when, PUMP)
-
     # --- which response -------------------------------------------------------------------------
+
+    def _asked_for(
+        self,
+        resource: ResponseResource,
+        now: float,
+        effects: Effects,
+        *,
+        turn: bool = False,
+        announced: bool = False,
+    ) -> Response | None:
+        response = self._directory.asked_for(resource, turn=turn, announced=announced)
+        if response is not None and not response.wanted and response.state is _S.IDLE:
+            self._machine.fire(response, _I.DISOWN, effects, now)
+        return response
 
     def _is_of(self, found: Response, asked: Response) -> bool:
         """Whether what only output has shown can be the response that was asked for."""
-        return found.is_nobodys and (found.state is _S.IDLE or asked.state not in WANTED)
+        return found.is_unannounced and (found.state is _S.IDLE or asked.state not in WANTED)
 
     def _supersede(self, newer: Response, now: float, effects: Effects) -> None:
         """A server that stops the old response without a word (P-309) is known by its profile."""
@@ -491,7 +463,7 @@ class Responses:
                 outcome=Outcome(OutcomeKind.CANCELLED, "superseded"),
             )
         if older:
-            self.pump(now, effects)
+            self._machine.pump(now, effects)
 
     # --- output before its response is announced ------------------------------------------------
 
@@ -513,4 +485,5 @@ class Responses:
             effects.append(Report(ReportKind.UNROUTED, detail, response.id))
         elif response.deadline is None:
             self._directory.name(response, response.id)
-            response.deadline = self._deadlines.add(now + self._options.create_timeout, response)
+            when = now + self._options.create_timeout
+            response.deadline = self._deadlines.add(when, self._machine.due, response)

@@ -102,7 +102,7 @@ def test_what_nobody_waits_for_gets_a_record_that_is_given_up() -> None:
     for response in (settled, taken, forgotten):
         found = book.directory.asked_for(of(response, "resp_new", lane="out_of_band"))
         assert found is not None and found is not response
-        assert found.state is _S.ABANDONED and found.outcome is not None
+        assert found.state is _S.IDLE and not found.wanted
         assert found.lane is Lane.OUT_OF_BAND and not found.named
 
 

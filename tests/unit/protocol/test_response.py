@@ -60,7 +60,7 @@ def test_response_goes_by_the_best_name_it_has() -> None:
 
 def test_response_with_params_is_ours() -> None:
     ours = Response(1, lane=Lane.DEFAULT, params=ResponseCreateParams(), on_busy=OnBusy.SEND)
-    assert not ours.from_server and not ours.is_nobodys and ours.on_busy is OnBusy.SEND
+    assert not ours.from_server and not ours.is_unannounced and ours.on_busy is OnBusy.SEND
 
 
 @pytest.mark.parametrize(
@@ -71,12 +71,12 @@ def test_response_with_params_is_ours() -> None:
         (False, Outcome(OutcomeKind.TIMED_OUT), False),
     ],
 )
-def test_response_that_only_its_output_shows_is_nobodys(
+def test_response_that_only_its_output_shows_is_unannounced(
     named: bool, outcome: Outcome | None, nobodys: bool
 ) -> None:
     response = Response(1, lane=Lane.DEFAULT)
     response.named, response.outcome = named, outcome
-    assert response.is_nobodys is nobodys
+    assert response.is_unannounced is nobodys
 
 
 def test_effects_show_what_they_are_about() -> None:

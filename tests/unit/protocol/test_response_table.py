@@ -64,6 +64,10 @@ ROWS: dict[tuple[ResponseState, ResponseInput], tuple[str, Row]] = {
         "a held create goes with the connection",
         ((_A.END, _A.SETTLE), _S.CLOSED),
     ),
+    (_S.IDLE, _I.DISOWN): (
+        "made for a create that nobody waits for any more",
+        ((), _S.ABANDONED),
+    ),
     (_S.REQUESTED, _I.RECV_CREATED): ("the server names the response", ((_A.OPEN,), _S.ACTIVE)),
     (_S.REQUESTED, _I.SEND_CANCEL): (
         "a cancel before the name waits for it",
@@ -358,6 +362,8 @@ def play_row(
 
 def strict_rows() -> Iterator[object]:
     for (state, fired), (name, row) in ROWS.items():
+        if fired is _I.DISOWN:
+            continue  # the next row follows at once: see the test of its own
         yield pytest.param(state, fired, row, id=f"{state} {fired}: {name}")
 
 
@@ -396,6 +402,15 @@ def test_names_tell_the_rows_apart() -> None:
 @pytest.mark.parametrize(("state", "fired", "row"), [*strict_rows()])
 def test_row(state: ResponseState, fired: ResponseInput, row: Row) -> None:
     play_row(state, fired, row, frozenset())
+
+
+def test_what_is_made_for_a_create_that_is_settled_is_disowned_and_cancelled_by_its_id() -> None:
+    play, watched = under_watch(frozenset())
+    for step in (*NAMED, S("response.done", "a")):
+        play.play(step)
+    assert play.play(S("response.created", "a", id="resp_late")) == ["C> response.cancel late"]
+    assert watched[_S.IDLE].fired[-1] == (_S.IDLE, _I.DISOWN)
+    assert watched[_S.ABANDONED].fired == [(_S.ABANDONED, _I.RECV_CREATED)]
 
 
 @pytest.mark.parametrize(("tolerance", "state", "fired", "row"), [*tolerated_rows()])
