@@ -87,8 +87,8 @@ def test_second_replace_stops_the_first_that_still_waits_for_the_lane() -> None:
     play.check(
         [
             Ask("create", "b", on_busy="replace"),
-            Is("a", "ended", "cancelled"),
             C("response.cancel", "a"),
+            Is("a", "ended", "cancelled"),
             Ask("create", "c", on_busy="replace"),
             Is("b", "ended", "cancelled"),
             Is("b", "settled", "cancelled (never_sent)"),
@@ -104,8 +104,8 @@ def test_replace_waits_behind_an_earlier_one_that_may_not_be_interrupted() -> No
     play.check(
         [
             Ask("create", "b", on_busy="replace", interruptible=False),
-            Is("a", "ended", "cancelled"),
             C("response.cancel", "a"),
+            Is("a", "ended", "cancelled"),
             Ask("create", "q"),
             Ask("create", "c", on_busy="replace"),
             S("response.done", "a", status="cancelled", reason="client_cancelled"),
@@ -208,8 +208,8 @@ def test_revoked_output_does_not_hold_the_lane_for_ever() -> None:
         [
             S("response.output_text.delta", "ghost"),
             Ask("interrupt"),
-            Is("interruption", "over"),
             C("response.cancel", "ghost"),
+            Is("interruption", "over"),
             Ask("create", "a"),
             Wait(5.0),
             C("response.create", "a"),
@@ -268,8 +268,8 @@ def test_naming_a_response_twice_ends_the_interruption_once() -> None:
     play.check(
         [
             Ask("cancel", "a", "a"),
-            Is("a", "ended", "cancelled"),
             C("response.cancel", "a"),
+            Is("a", "ended", "cancelled"),
             S("response.done", "a", status="cancelled"),
             Is("a", "settled", "cancelled"),
             Is("interruption", "over"),

@@ -63,8 +63,8 @@ def test_response_announced_without_its_id_is_named_by_its_output() -> None:
             S("response.output_text.delta", "a"),
             Is("a", "output", "la"),
             Ask("interrupt"),
-            Is("a", "ended", "cancelled"),
             C("response.cancel", "a"),
+            Is("a", "ended", "cancelled"),
             S("response.done", "a", status="cancelled"),
             Is("a", "settled", "cancelled"),
             Is("interruption", "over"),
@@ -236,8 +236,8 @@ def test_end_of_revoked_output_settles_the_create_that_it_belongs_to() -> None:
             C("response.create", "a"),
             S("response.output_text.delta", "a"),
             Ask("interrupt"),
-            Is("a", "ended", "cancelled"),
             C("response.cancel", "a"),
+            Is("a", "ended", "cancelled"),
             S("response.done", "a", status="cancelled"),
             Is("a", "settled", "cancelled"),
             Is("interruption", "over"),
@@ -340,8 +340,8 @@ def test_refusal_of_a_cancel_names_its_response() -> None:
             S("response.created", "v"),
             Is("v", "opened"),
             Ask("interrupt"),
-            Is("v", "ended", "cancelled"),
             C("response.cancel", "v"),
+            Is("v", "ended", "cancelled"),
             S("error", cancel="v", code="not_implemented"),
             Oops("error", "v"),
         ],
@@ -356,8 +356,8 @@ def test_late_cancel_error_is_expected_whatever_its_code() -> None:
             S("response.created", "v"),
             Is("v", "opened"),
             Ask("interrupt"),
-            Is("v", "ended", "cancelled"),
             C("response.cancel", "v"),
+            Is("v", "ended", "cancelled"),
             S("response.done", "v"),
             Is("v", "settled", "completed"),
             Is("interruption", "over"),
@@ -491,7 +491,7 @@ def test_done_that_cannot_be_read_ends_its_response() -> None:
         )
         if cancelled:
             play.check(
-                [Ask("cancel", "a"), Is("a", "ended", "cancelled"), C("response.cancel", "a")]
+                [Ask("cancel", "a"), C("response.cancel", "a"), Is("a", "ended", "cancelled")]
             )
         response_id = play.connection.unsettled[0].id
         play.check(

@@ -183,7 +183,7 @@ class Session(Shell):
         if interruption.settled:
             receipt._settle()
         interruption.owner = receipt
-        self._apply_cancels(effects)
+        self._apply(effects)
         return receipt
 
     @property

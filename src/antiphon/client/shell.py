@@ -37,7 +37,6 @@ from antiphon.exceptions import (
 from antiphon.protocol.connection import Connection
 from antiphon.protocol.effects import (
     Answered,
-    Effect,
     Effects,
     Ended,
     Fatal,
@@ -396,11 +395,6 @@ class Shell:
         if self._standby is not None and self._connection.idle:
             self._loop.call_soon(self._change_over)
 
-    def _apply_cancels(self, effects: Effects) -> None:
-        # The server is told first, since it takes longest to hear. No reader runs before the last.
-        effects.sort(key=_is_no_send)
-        self._apply(effects)
-
     def _carry_out(self, effects: Effects) -> None:
         for effect in effects:
             kind = effect.__class__
@@ -497,7 +491,7 @@ class Shell:
             self._quiet = None
 
     def _cancel(self, handles: Iterable[ResponseHandle]) -> None:
-        self._apply_cancels(self._cancelling(handles, self._loop.time())[1])
+        self._apply(self._cancelling(handles, self._loop.time())[1])
 
     def _cancelling(
         self, handles: Iterable[ResponseHandle], now: float, playback: PlaybackMode = "exact"
@@ -668,10 +662,6 @@ _CARRY_OUT: dict[type[Any], Callable[[Shell, Any], None]] = {
 
 def _internal_error() -> ConnectionClosedError:
     return ConnectionClosedError(None, "an internal error", "client")
-
-
-def _is_no_send(effect: Effect) -> bool:
-    return type(effect) is not Send
 
 
 def _unheard(request: Request, error: RealtimeError) -> Report:

@@ -17,7 +17,7 @@ from antiphon.exceptions import ConnectionClosed
 from antiphon.protocol.configuration import Configuration
 from antiphon.protocol.conversation import Conversation
 from antiphon.protocol.deadlines import Deadlines
-from antiphon.protocol.effects import Effects, Fatal, Refused, Report, ReportKind, Send
+from antiphon.protocol.effects import Effect, Effects, Fatal, Refused, Report, ReportKind, Send
 from antiphon.protocol.errors import (
     FATAL_CODES,
     NOTHING_TO_CANCEL,
@@ -197,16 +197,20 @@ class Connection:
     def cancel(
         self, responses: Iterable[Response], now: float, *, playback: PlaybackMode = "exact"
     ) -> tuple[Interruption, Effects]:
-        """Stop exactly these."""
+        """Stop exactly these. The cancels stand first, since the server takes longest to hear."""
         effects: Effects = []
         interruption = Interruption(responses, playback)
         self._responses.cancel(interruption, now, effects)
+        effects.sort(key=_is_no_send)
         return interruption, effects
 
     def interrupt(
         self, scope: Scope, now: float, *, playback: PlaybackMode = "exact"
     ) -> tuple[Interruption, Effects]:
-        """Stop everything in flight that the scope means: what generates, is due, or plays."""
+        """Stop everything in flight that the scope means: what generates, is due, or plays.
+
+        The cancels stand first, as in `cancel`.
+        """
         effects: Effects = []
         in_flight = (*self._responses.unsettled, *self.playouts.audible)
         interruption = Interruption(meant(scope, in_flight), playback)
@@ -214,6 +218,7 @@ class Connection:
         if scope != "out_of_band":
             # Only the default conversation holds responses that were not asked for (P-191).
             self._responses.revoke_unannounced(now, effects)
+        effects.sort(key=_is_no_send)
         return interruption, effects
 
     def update_session(self, config: Mapping[str, Any], now: float) -> tuple[Request, Effects]:
@@ -461,6 +466,10 @@ class Connection:
         if not self.lost:
             for point in self.truncate_points(response.item_ids, heard_ms):
                 self._items.truncate(point, now, effects)
+
+
+def _is_no_send(effect: Effect) -> bool:
+    return type(effect) is not Send
 
 
 # Who takes an event, by its type; one that is in neither concerns nobody. For all connections, so

@@ -180,8 +180,9 @@ TRANSITIONS: Table = {
         _I.RECV_DONE: ((_A.END, _A.SETTLE), _S.CLOSED),
         # Cancel by id, always. A bare response.cancel stops whatever the server is running when it
         # reads it, which may no longer be the response that was meant.
-        _I.SEND_CANCEL: ((_A.END, _A.SEND_CANCEL), _S.CANCELLING),
-        _I.STALLED: ((_A.END, _A.SEND_CANCEL), _S.CANCELLING),
+        # The server is told first, since it takes longest to hear.
+        _I.SEND_CANCEL: ((_A.SEND_CANCEL, _A.END), _S.CANCELLING),
+        _I.STALLED: ((_A.SEND_CANCEL, _A.END), _S.CANCELLING),
         _I.LOST: ((_A.END, _A.SETTLE), _S.CLOSED),
     },
     # State: CANCELLING. Stragglers of a cancelled response precede its `response.done` (P-64);

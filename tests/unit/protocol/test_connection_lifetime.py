@@ -70,8 +70,8 @@ def test_cancel_is_not_missed_when_it_is_never_answered() -> None:
         [
             *live("a"),
             Ask("cancel", "a"),
-            Is("a", "ended", "cancelled"),
             C("response.cancel", "a"),
+            Is("a", "ended", "cancelled"),
             Wait(60.0),
             Is("a", "settled", "unsettled"),
             Is("interruption", "over"),
@@ -85,8 +85,8 @@ def test_loss_settles_responses_and_refuses_requests() -> None:
         [
             *live("x", conversation="none"),
             Ask("cancel", "x"),
-            Is("x", "ended", "cancelled"),
             C("response.cancel", "x"),
+            Is("x", "ended", "cancelled"),
             Ask("create", "a"),
             C("response.create", "a"),
             Ask("commit_audio"),

@@ -33,8 +33,8 @@ def test_i1_nothing_is_delivered_after_the_cancel_returned() -> None:
         [
             *live("a"),
             Ask("cancel", "a"),
-            Is("a", "ended", "cancelled"),
             C("response.cancel", "a"),
+            Is("a", "ended", "cancelled"),
             S("response.output_text.delta", "a"),
             S("response.output_audio.delta", "a"),
             S("response.output_item.done", "a", item=call("1")),
@@ -77,8 +77,8 @@ def test_i4_cancels_name_the_response_that_was_meant_and_no_other() -> None:
             *live("x", **OOB),
             *live("y", **OOB),
             Ask("cancel", "x"),
-            Is("x", "ended", "cancelled"),
             C("response.cancel", "x"),
+            Is("x", "ended", "cancelled"),
         ],
     )
     cancels = [event.response_id for event in play.sent if isinstance(event, ResponseCancel)]
@@ -109,8 +109,8 @@ def test_i6_response_settles_once_with_one_outcome() -> None:
         [
             *live("a"),
             Ask("interrupt"),
-            Is("a", "ended", "cancelled"),
             C("response.cancel", "a"),
+            Is("a", "ended", "cancelled"),
             Wait(5.0),
             Is("a", "settled", "unsettled"),
             Is("interruption", "over"),
@@ -130,8 +130,8 @@ def test_i7_create_waits_for_the_lane_and_for_the_cancel_that_empties_it() -> No
             *live("a"),
             Ask("create", "b"),
             Ask("cancel", "a"),
-            Is("a", "ended", "cancelled"),
             C("response.cancel", "a"),
+            Is("a", "ended", "cancelled"),
             S("response.output_text.delta", "a"),
             S("response.done", "a", status="cancelled"),
             Is("a", "settled", "cancelled"),
@@ -152,8 +152,8 @@ def test_i8_calls_come_from_complete_items_of_responses_that_go_on() -> None:
             Is("a", "output", "response.output_item.done"),
             Is("a", "call", "call_2"),
             Ask("cancel", "a"),
-            Is("a", "ended", "cancelled"),
             C("response.cancel", "a"),
+            Is("a", "ended", "cancelled"),
             S("response.output_item.done", "a", item=call("3")),
         ],
     )

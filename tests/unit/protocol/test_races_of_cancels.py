@@ -35,9 +35,10 @@ def cancelled(name: str) -> list[Entry]:
     ]
 
 
-def stopped(name: str) -> list[Entry]:
-    """A response that plays is stopped."""
-    return [Is(name, "ended", "cancelled"), C("response.cancel", name)]
+def stopped(*names: str) -> list[Entry]:
+    """Responses that play are stopped; the server is told first."""
+    cancels: list[Entry] = [C("response.cancel", name) for name in names]
+    return [*cancels, *(Is(name, "ended", "cancelled") for name in names)]
 
 
 def test_r1_cancel_that_crosses_the_natural_end_is_not_an_error() -> None:
@@ -67,8 +68,7 @@ def test_r1_late_cancel_error_without_event_id_is_not_put_down_to_a_live_cancel(
             *live("a"),
             *live("x", **OOB),
             Ask("interrupt"),
-            *stopped("a"),
-            *stopped("x"),
+            *stopped("a", "x"),
             S("response.done", "a"),
             Is("a", "settled", "completed"),
             S("error", code=NOT_ACTIVE),
@@ -106,8 +106,7 @@ def test_r1_two_cancels_and_one_error_without_event_id_settle_neither() -> None:
             *live("a"),
             *live("x", **OOB),
             Ask("interrupt"),
-            *stopped("a"),
-            *stopped("x"),
+            *stopped("a", "x"),
             S("error", code=NOT_ACTIVE),
             Oops("absorbed"),
             *cancelled("x"),
@@ -203,8 +202,7 @@ def test_r5_out_of_band_responses_are_stopped_each_by_its_id() -> None:
             *live("x", **OOB),
             *live("y", **OOB),
             Ask("interrupt"),
-            *stopped("x"),
-            *stopped("y"),
+            *stopped("x", "y"),
             *cancelled("y"),
             *cancelled("x"),
             Is("interruption", "over"),
@@ -221,9 +219,7 @@ def test_r6_default_and_out_of_band_responses_are_stopped_each_by_its_id() -> No
             *live("x", **OOB),
             *live("y", **OOB, purpose="mood"),
             Ask("interrupt"),
-            *stopped("a"),
-            *stopped("x"),
-            *stopped("y"),
+            *stopped("a", "x", "y"),
             *cancelled("x"),
             *cancelled("a"),
             *cancelled("y"),

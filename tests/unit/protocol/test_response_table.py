@@ -125,11 +125,11 @@ ROWS: dict[tuple[ResponseState, ResponseInput], tuple[str, Row]] = {
     ),
     (_S.ACTIVE, _I.SEND_CANCEL): (
         "a cancel ends the streams at once and goes out by id",
-        ((_A.END, _A.SEND_CANCEL), _S.CANCELLING),
+        ((_A.SEND_CANCEL, _A.END), _S.CANCELLING),
     ),
     (_S.ACTIVE, _I.STALLED): (
         "the server fell silent in the middle of it",
-        ((_A.END, _A.SEND_CANCEL), _S.CANCELLING),
+        ((_A.SEND_CANCEL, _A.END), _S.CANCELLING),
     ),
     (_S.ACTIVE, _I.LOST): (
         "the connection goes in the middle of it",
