@@ -209,6 +209,26 @@ async def test_fallback_from_one_endpoint_to_another() -> None:
         assert told(result) == [("message", "From the second.")]
 
 
+async def test_a_tool_that_returns_half_an_emoji_is_answered() -> None:
+    """As a backend in JavaScript cuts strings; the agent stayed "thinking" for ever."""
+
+    class Cutting(Agent):
+        def __init__(self) -> None:
+            super().__init__(instructions="Be brief \ud83d")
+
+        @function_tool
+        async def get_reviews(self) -> str:
+            """What people say."""
+            return "great \ud83d"
+
+    steps = [call("get_reviews", {}), say("People like it.").when(tool_output="great \ufffd")]
+    async with emulated(*steps) as server, started("antiphon", server, Cutting()) as session:
+        async with asyncio.timeout(10):
+            result = await session.run(user_input="What do people say \ud83d?")
+        assert told(result)[-1] == ("message", "People like it.")
+        assert session.agent_state == "listening"
+
+
 # --- what the framework's interruptions mean for responses beside the conversation ---------------
 
 

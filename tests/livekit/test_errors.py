@@ -8,6 +8,8 @@ import pytest
 from livekit.agents import llm
 
 from antiphon.emulator import Faults, call, on, say, text
+from antiphon.livekit import telling
+from antiphon.protocol import errors
 from livekit import rtc
 from tests.livekit.harness import emulated, open_session, until
 
@@ -211,3 +213,8 @@ async def test_after_the_end_every_method_is_harmless_or_the_frameworks_error(cl
                 except llm.RealtimeError:
                     pass
             assert not it.session.has_active_generation
+
+
+def test_what_the_plugin_takes_for_final_the_core_does_too() -> None:
+    # P-92. The core's list also has what closes a connection, which the plugin is told as its end.
+    assert telling.FATAL_CODES < errors.FATAL_CODES
