@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from antiphon.protocol.snapshot import Snapshot
     from antiphon.tools import ToolError, Tools
     from antiphon.wire.items import ContentPart, ErrorInfo, Item, Usage
+    from antiphon.wire.session_config import SessionConfig
 
 __all__ = [
     "Cause",
@@ -86,6 +87,7 @@ __all__ = [
     "ResponseHandle",
     "ResponseRejected",
     "Session",
+    "SessionConfig",
     "Snapshot",
     "Stream",
     "StreamLimits",
@@ -122,6 +124,7 @@ _HOMES = {
     "protocol.snapshot": "Snapshot",
     "tools": "ToolError Tools",
     "wire.items": "ContentPart ErrorInfo Item Usage",
+    "wire.session_config": "SessionConfig",
 }
 
 __getattr__ = lazily(__name__, _HOMES)

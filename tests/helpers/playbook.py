@@ -48,6 +48,7 @@ from antiphon.protocol.effects import (
     TurnChanged,
 )
 from antiphon.protocol.interruption import Interruption, Receipt, Scope
+from antiphon.protocol.playback import Playback
 from antiphon.protocol.requests import Request
 from antiphon.protocol.response import OnBusy, Response
 from antiphon.wire.base import Malformed, UnknownEvent
@@ -78,6 +79,7 @@ __all__ = [
     "Step",
     "Wait",
     "check",
+    "delivered_ms",
     "finished",
     "live",
     "turn",
@@ -189,6 +191,12 @@ def finished(name: str) -> list[Entry]:
 def turn(item_id: str) -> list[Entry]:
     """Turn detection takes what the user said, and is about to answer it."""
     return [S(InputAudioBufferCommitted(item_id=item_id)), Is(item_id, "committed")]
+
+
+def delivered_ms(playback: Playback, item_id: str, content_index: int = 0) -> int:
+    """How much audio of a part was delivered, in whole ms: up to where it can be truncated."""
+    part = playback._parts.get((item_id, content_index))
+    return part.length_ms if part is not None else 0
 
 
 def check(connection: Connection, trace: Iterable[Entry]) -> "Playbook":

@@ -15,7 +15,19 @@ from tests.helpers.builders import (
     malformed,
     message,
 )
-from tests.helpers.playbook import Ask, C, Is, Oops, Playbook, S, Wait, check, finished, live
+from tests.helpers.playbook import (
+    Ask,
+    C,
+    Is,
+    Oops,
+    Playbook,
+    S,
+    Wait,
+    check,
+    delivered_ms,
+    finished,
+    live,
+)
 
 __all__: list[str] = []
 
@@ -461,7 +473,7 @@ def test_audio_appended_after_a_commit_is_not_counted_as_committed() -> None:
     from antiphon.wire.server_events import InputAudioBufferCommitted
 
     play.play(S(InputAudioBufferCommitted(item_id="item_1")))
-    assert play.connection.input_audio.uncommitted_ms == 200
+    assert play.connection.input_audio.uncommitted_bytes == 9600
 
 
 def test_audio_that_announces_its_response_counts_as_delivered() -> None:
@@ -476,7 +488,7 @@ def test_audio_that_announces_its_response_counts_as_delivered() -> None:
             Is("v", "output", "100ms"),
         ]
     )
-    assert play.connection._playback.delivered_ms("item_resp_v") == 200
+    assert delivered_ms(play.connection._playback, "item_resp_v") == 200
 
 
 def test_done_that_cannot_be_read_ends_its_response() -> None:

@@ -15,6 +15,7 @@ from antiphon.exceptions import LocalProtocolError
 from antiphon.protocol.options import Options
 from antiphon.protocol.snapshot import Snapshot
 from antiphon.wire.dialects import Dialect
+from antiphon.wire.session_config import SessionSettings
 
 __all__ = ["Connecting", "connect"]
 
@@ -67,7 +68,7 @@ def connect(
     url: str | None = None,
     base_url: str | None = None,
     api_key: str | None = None,
-    session: Mapping[str, Any] | None = None,
+    session: SessionSettings | None = None,
     azure_endpoint: str | None = None,
     azure_deployment: str | None = None,
     azure_ad_token: str | None = None,

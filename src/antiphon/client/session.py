@@ -38,6 +38,7 @@ from antiphon.wire.client_events import (
 )
 from antiphon.wire.items import ContentPart, Item
 from antiphon.wire.server_events import ServerEvent
+from antiphon.wire.session_config import SessionSettings
 
 __all__ = ["Session"]
 
@@ -236,11 +237,12 @@ class Session(Shell):
         """One item of the default conversation; None where there is none of this id."""
         return self._connection.conversation.get(item_id)
 
-    def update(self, config: Mapping[str, Any]) -> PendingRequest[dict[str, Any]]:
+    def update(self, config: SessionSettings) -> PendingRequest[dict[str, Any]]:
         """Change the session's configuration; what is left out stays (P-252).
 
         Args:
-            config: the shape of GA's `session`, e.g. `{"instructions": "…"}`.
+            config: the shape of GA's `session`, e.g. `{"instructions": "…"}`; `SessionConfig`
+                names what there is.
 
         Returns:
             Awaited: the whole configuration in force. It is changed as a whole or not at all

@@ -314,7 +314,7 @@ class Connection:
         for request in lost._requests.all():
             if request.kind is RequestKind.ITEM_TRUNCATE and request.subject:
                 # Nothing that can still be cut; the words that were not heard must go all the same.
-                self.conversation.truncate(request.subject, request.payload, 0)
+                self.conversation.truncate(request.subject, request.payload)
             elif request.event is not None:
                 lost._requests.close(request)
                 self._requests.add(request)

@@ -41,7 +41,8 @@ class Conversation:
         self._after: dict[str, str] = {}
         self._before: dict[str, str] = {}
         self._last = _START
-        self._truncated: dict[str, int] = {}
+        # Invariant: ids of items whose audio was cut.
+        self._truncated: set[str] = set()
         # Invariant: what waits for an answer of the application's, by what the answer will name.
         self._unanswered: dict[str, str] = {}
         # What has its answer, by the same; as long as the answer is there.
@@ -73,14 +74,6 @@ class Conversation:
     def owes(self) -> bool:
         """Whether there is any of that."""
         return bool(self._unanswered)
-
-    @property
-    def last_id(self) -> str | None:
-        return None if self._last == _START else self._last
-
-    def truncated_at(self, item_id: str) -> int | None:
-        """Where the item's audio was cut, in ms, or None when it was not."""
-        return self._truncated.get(item_id)
 
     def add(self, item: Item, previous_item_id: str | None) -> None:
         """Insert after `previous_item_id`; None or an unknown id appends, "root" puts it first.
@@ -171,13 +164,13 @@ class Conversation:
         else:
             self._after[before] = after
             self._before[after] = before
-        self._truncated.pop(item_id, None)
+        self._truncated.discard(item_id)
         return True
 
-    def truncate(self, item_id: str, content_index: int, audio_end_ms: int) -> None:
+    def truncate(self, item_id: str, content_index: int) -> None:
         """P-218: truncating deletes the item's transcript, here as on the server."""
         if item_id in self._items:
-            self._truncated[item_id] = audio_end_ms
+            self._truncated.add(item_id)
             self._set_transcript(item_id, content_index, None)
 
     def transcribe(self, item_id: str, content_index: int, transcript: str) -> None:

@@ -120,22 +120,6 @@ class InputAudio:
         self._trim_above = 0
 
     @property
-    def sent_ms(self) -> int:
-        """How much audio was sent in this session, in ms."""
-        return self.sent_bytes // self.bytes_per_ms
-
-    @property
-    def uncommitted_ms(self) -> int:
-        """How much of it the server has not yet taken into an item, at most, in ms."""
-        return self.uncommitted_bytes // self.bytes_per_ms
-
-    @property
-    def current(self) -> Turn | None:
-        """The turn whose speech goes on right now."""
-        newest = next(reversed(self._turns.values()), None)
-        return newest if newest is not None and newest.phase == "speech_started" else None
-
-    @property
     def awaits_commit(self) -> bool:
         """Whether the server has heard speech that it has not yet taken into an item."""
         newest = next(reversed(self._turns.values()), None)

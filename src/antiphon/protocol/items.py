@@ -173,9 +173,7 @@ class Items:
 
     def truncated(self, event: ConversationItemTruncated, now: float, effects: Effects) -> None:
         if event.item_id:
-            self.conversation.truncate(
-                event.item_id, event.content_index or 0, event.audio_end_ms or 0
-            )
+            self.conversation.truncate(event.item_id, event.content_index or 0)
         request = self._requests.answered(RequestKind.ITEM_TRUNCATE, event.item_id or None)
         self._requests.answer(request, None, effects)
 

@@ -58,11 +58,6 @@ class Playback:
                 del self._parts[next(iter(self._parts))]
         return part
 
-    def delivered_ms(self, item_id: str, content_index: int = 0) -> int:
-        """How much of this part was delivered, in whole ms; 0 when none was."""
-        part = self._parts.get((item_id, content_index))
-        return part.length_ms if part is not None else 0
-
     def truncate_points(self, item_ids: list[str], heard_ms: int) -> list[TruncatePoint]:
         """What to truncate when a listener heard `heard_ms` of these items, played in this order.
 

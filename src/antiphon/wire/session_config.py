@@ -26,6 +26,7 @@ __all__ = [
     "SemanticVadConfig",
     "ServerVadConfig",
     "SessionConfig",
+    "SessionSettings",
     "Tool",
     "ToolChoice",
     "ToolChoiceFunction",
@@ -232,6 +233,10 @@ class TranscriptionSessionConfig(TypedDict, total=False):
     type: Literal["transcription"]
     audio: TranscriptionAudioConfig
     include: Sequence[str]
+
+
+SessionSettings: TypeAlias = SessionConfig | TranscriptionSessionConfig | Mapping[str, Any]
+"""What a session is configured with. Any mapping will do: servers have fields of their own."""
 
 
 class ResponseAudioOutputConfig(TypedDict, total=False):

@@ -34,27 +34,27 @@ def words_of(conversation: Conversation, item_id: str) -> list[object]:
 
 def test_empty_conversation() -> None:
     made = Conversation()
-    assert ids(made) == [] and len(made) == 0 and made.last_id is None
+    assert ids(made) == [] and len(made) == 0
     assert "a" not in made and made.get("a") is None
 
 
 def test_items_are_appended_by_default() -> None:
     made = conversation_of("a", "b", "c")
-    assert ids(made) == ["a", "b", "c"] and made.last_id == "c" and len(made) == 3
+    assert ids(made) == ["a", "b", "c"] and len(made) == 3
 
 
 def test_item_goes_after_the_one_it_names() -> None:
     made = conversation_of("a", "c")
     made.add(message("b"), "a")
     made.add(message("d"), "c")
-    assert ids(made) == ["a", "b", "c", "d"] and made.last_id == "d"
+    assert ids(made) == ["a", "b", "c", "d"]
 
 
 def test_root_puts_an_item_first() -> None:
     # P-211.
     made = conversation_of("a")
     made.add(message("first"), "root")
-    assert ids(made) == ["first", "a"] and made.last_id == "a"
+    assert ids(made) == ["first", "a"]
 
 
 def test_unknown_or_missing_predecessor_appends() -> None:
@@ -81,12 +81,12 @@ def test_duplicate_id_is_one_item_at_its_old_place() -> None:
 
 def test_deleting_closes_the_gap() -> None:
     made = conversation_of("a", "b", "c")
-    seen = [(made.delete(name), ids(made), made.last_id) for name in ("b", "c", "a", "a")]
+    seen = [(made.delete(name), ids(made)) for name in ("b", "c", "a", "a")]
     assert seen == [
-        (True, ["a", "c"], "c"),
-        (True, ["a"], "a"),
-        (True, [], None),
-        (False, [], None),
+        (True, ["a", "c"]),
+        (True, ["a"]),
+        (True, []),
+        (False, []),
     ]
     made.add(message("d"), None)
     assert ids(made) == ["d"]
@@ -94,7 +94,7 @@ def test_deleting_closes_the_gap() -> None:
 
 def test_deleting_the_first_leaves_the_rest() -> None:
     made = conversation_of("a", "b")
-    assert made.delete("a") and ids(made) == ["b"] and made.last_id == "b"
+    assert made.delete("a") and ids(made) == ["b"]
 
 
 def test_update_replaces_what_is_known_and_nothing_else() -> None:
@@ -151,13 +151,11 @@ def test_truncation_takes_the_words_away() -> None:
     # P-218.
     made = Conversation()
     made.add(spoken("a", "all of it"), None)
-    made.truncate("a", 0, 700)
-    made.truncate("b", 0, 100)
+    made.truncate("a", 0)
+    made.truncate("b", 0)
     assert words_of(made, "a") == [None]
-    assert made.truncated_at("a") == 700 and made.truncated_at("b") is None
     made.delete("a")
     made.add(spoken("a", "new"), None)
-    assert made.truncated_at("a") is None
 
 
 NAMES = st.sampled_from(["a", "b", "c", "d", "root", ""])
@@ -179,4 +177,3 @@ def test_order_agrees_with_a_plain_list(changes: list[tuple[bool, str, str | Non
             else:
                 plain.insert(0 if previous == "root" else len(plain), name)
     assert ids(made) == plain
-    assert made.last_id == (plain[-1] if plain else None)

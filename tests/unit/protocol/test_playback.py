@@ -3,6 +3,7 @@
 import pytest
 
 from antiphon.protocol.playback import Playback, TruncatePoint
+from tests.helpers.playbook import delivered_ms
 
 __all__: list[str] = []
 
@@ -17,15 +18,15 @@ def playback(*parts: tuple[str, int, int]) -> Playback:
 
 def test_audio_of_a_part_adds_up() -> None:
     made = playback(("a", 0, 100), ("a", 0, 50), ("a", 1, 10))
-    assert made.delivered_ms("a") == 150
-    assert made.delivered_ms("a", 1) == 10
-    assert made.delivered_ms("b") == 0
+    assert delivered_ms(made, "a") == 150
+    assert delivered_ms(made, "a", 1) == 10
+    assert delivered_ms(made, "b") == 0
 
 
 def test_length_follows_the_format_of_the_part() -> None:
     made = Playback()
     made.part("a", 0, 8).size += 800
-    assert made.delivered_ms("a") == 100
+    assert delivered_ms(made, "a") == 100
 
 
 def test_unfinished_millisecond_does_not_count() -> None:
@@ -70,5 +71,5 @@ def test_old_parts_are_forgotten() -> None:
     made = Playback(remembered=2)
     for name in ("a", "b", "c"):
         made.part(name, 0, 48).size += 480
-    assert made.delivered_ms("a") == 0
-    assert made.delivered_ms("b") == made.delivered_ms("c") == 10
+    assert delivered_ms(made, "a") == 0
+    assert delivered_ms(made, "b") == delivered_ms(made, "c") == 10
