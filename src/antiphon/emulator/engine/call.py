@@ -180,7 +180,7 @@ class _CallEngine(Engine):
 
     def _configure(self, session: Json) -> None:
         self._check_sip(session)
-        self._core.session.update(self._whole(session), responding=False)
+        self._core.session.begin_as(self._whole(session))
 
     def _check_sip(self, session: Json) -> None:
         """P-346."""

@@ -148,6 +148,8 @@ class Engine:
             return self._settle(now)
         if opening is not None and opening.transcribes:
             core.session.transcribe_only()
+        if opening is not None and opening.session is not None:
+            core.session.begin_as(opening.session)
         core.emit("session.created", session=core.session.config)  # P-250
         if self.behaviour.conversation_created is ConversationCreated.AFTER_SESSION_CREATED:
             conversation = {"id": core.conversation.id, "object": "realtime.conversation"}

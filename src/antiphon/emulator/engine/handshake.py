@@ -1,20 +1,25 @@
 """What a client asks for when it connects, and whether it gets it (P-261 to P-266)."""
 
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hmac import compare_digest
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from antiphon.emulator.knobs.behaviour import Behaviour
 from antiphon.emulator.knobs.call_choices import SidebandModelToo
 from antiphon.emulator.knobs.choices import AuthFailure, Dialect, MissingModel
+from antiphon.emulator.shapes import errors
 from antiphon.emulator.shapes.errors import Refusal
 from antiphon.emulator.state.models import check_realtime_model
 
 __all__ = ["HttpRefusal", "Opening", "judge"]
 
 _logger = logging.getLogger("antiphon.emulator")
+Json = dict[str, Any]
+_ANOTHER_PROTOCOL = re.compile(r"/(live|realtime/translations)(/|$)")
 _KEY_PROTOCOL = "openai-insecure-api-key."
 _BETA_DIALECTS = frozenset({Dialect.BETA, Dialect.VOICE_LIVE, Dialect.XAI})
 
@@ -39,6 +44,7 @@ class Opening:
         refusal: if set, the only event sent is this error, and the connection is closed.
         close_code: with which code.
         call_id: the call to join, or "" for a session of its own (P-370).
+        session: what the ephemeral key was made for, if one was given.
     """
 
     model: str = ""
@@ -47,6 +53,7 @@ class Opening:
     refusal: Refusal | None = None
     close_code: int = 4000
     call_id: str = ""
+    session: Json | None = None
 
     @property
     def close_reason(self) -> str:
@@ -55,7 +62,11 @@ class Opening:
 
 
 def judge(
-    behaviour: Behaviour, target: str, headers: Mapping[str, str], api_key: str | None
+    behaviour: Behaviour,
+    target: str,
+    headers: Mapping[str, str],
+    api_key: str | None,
+    session_of: Callable[[str], Json | None] = lambda key: None,
 ) -> HttpRefusal | Opening:
     """Decide about a connection.
 
@@ -64,15 +75,20 @@ def judge(
         target: path and query of the request.
         headers: its headers; names in any case.
         api_key: the only key that is let in, or None to let everybody in.
+        session_of: the session of an ephemeral key, which is let in too (P-338); None for others.
     """
     parts = urlsplit(target)
+    if _ANOTHER_PROTOCOL.search(parts.path):
+        other = errors.another_protocol(parts.path)
+        return HttpRefusal(501, str(other.code), other.message)
     if not parts.path.rstrip("/").endswith("/realtime"):
         return HttpRefusal(404, "not_found", f"There is nothing at {parts.path}.")
     given = {name.lower(): value for name, value in headers.items()}
     offered = [one.strip() for one in given.get("sec-websocket-protocol", "").split(",")]
     subprotocol = "realtime" if "realtime" in offered else ""
-    if api_key is not None:
-        key = _key(given, offered, parts.query)
+    key = _key(given, offered, parts.query)
+    session = session_of(key)
+    if api_key is not None and session is None:
         if not key:
             return HttpRefusal(401, "missing_api_key", "You didn't provide an API key.")
         if not compare_digest(key.encode(), api_key.encode()):
@@ -88,7 +104,7 @@ def judge(
     if call_id and model and behaviour.sideband_model_too is SidebandModelToo.HTTP_400:
         both = "Give either a model or a call_id, not both."  # P-371
         return HttpRefusal(400, "invalid_request", both)
-    return Opening(model, subprotocol, transcribes, refusal, call_id=call_id)
+    return Opening(model, subprotocol, transcribes, refusal, call_id=call_id, session=session)
 
 
 def _refused(behaviour: Behaviour, headers: Mapping[str, str], query: str) -> Refusal | None:

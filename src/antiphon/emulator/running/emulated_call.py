@@ -58,7 +58,8 @@ class Media(Protocol):
 class EmulatedCall:
     """A call that an emulator serves. Made by its `calls`: `place` and `ring`.
 
-    Everything here is called in the emulator's event loop (`ThreadedServer.in_call` from others).
+    Everything here is called in the emulator's event loop; from elsewhere by
+    `ThreadedServer.in_loop`.
 
     Args:
         call: the call.
@@ -69,6 +70,8 @@ class EmulatedCall:
         headers: the SIP headers of a telephone call.
         declined_with: the SIP status that it was rejected with, or None.
         referred_to: where it was transferred to, or None.
+        webhook_statuses: what each delivery of its webhook was answered; None: nothing.
+        webhook_taken: set when one was answered with success.
         over: set when the call is over.
     """
 
@@ -78,6 +81,8 @@ class EmulatedCall:
         self.headers: list[tuple[str, str]] = []
         self.declined_with: int | None = None
         self.referred_to: str | None = None
+        self.webhook_statuses: list[int | None] = []
+        self.webhook_taken = asyncio.Event()
         self.media: Media | None = None
         self.over = asyncio.Event()
         self._call = call

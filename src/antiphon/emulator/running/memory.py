@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from antiphon.emulator.engine.effects import (
@@ -283,9 +283,10 @@ class MemoryConnector:
                 performer=self._performer,
             )
         )
+        self._keyring = Keyring(seed)
         self.rest = Rest(
             self.calls,
-            Keyring(seed),
+            self._keyring,
             behaviour=lambda: self.behaviour,
             api_key=lambda: self._api_key,
             wall=lambda: DEFAULT_EPOCH + asyncio.get_running_loop().time(),
@@ -301,7 +302,7 @@ class MemoryConnector:
         """
         parts = urlsplit(url)
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        opening = judge(self.behaviour, target, headers, self._api_key)
+        opening = judge(self.behaviour, target, headers, self._api_key, self._session_of)
         if isinstance(opening, HttpRefusal):
             raise ConnectError(opening.message, status=opening.status, code=opening.code)
         if opening.call_id and opening.refusal is None:
@@ -320,6 +321,10 @@ class MemoryConnector:
             faculties=self._performer.faculties,
         )
         return self._open(engine, handler, opening)
+
+    def _session_of(self, key: str) -> dict[str, Any] | None:
+        now = DEFAULT_EPOCH + asyncio.get_running_loop().time()
+        return self._keyring.session_of(key, now)
 
     async def data_channel(self, call: EmulatedCall, handler: FrameHandler) -> MemoryTransport:
         """The data channel of a browser call: what the browser itself sends and sees."""

@@ -215,7 +215,7 @@ class Rest:
         state = SessionState(
             self._behaviour(), f"sess_{key.value[-21:]}", str(session.get("model") or ""), 0
         )
-        state.update(session, responding=False)
+        state.begin_as(session)
         state.config["expires_at"] = 0
         return _found({"value": key.value, "expires_at": expires_at, "session": state.config})
 

@@ -49,3 +49,8 @@ class Keyring:
         """
         key = self._keys.get(value)
         return key if key is not None and now < key.expires_at else None
+
+    def session_of(self, value: str, now: float) -> Json | None:
+        """The session that a valid key was made for, or None."""
+        key = self.find(value, now)
+        return None if key is None else key.session

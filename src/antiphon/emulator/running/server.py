@@ -11,52 +11,39 @@ unless told otherwise; there is no TLS.
 import asyncio
 import json
 import logging
-import struct
 import time
+from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from picows import (
-    WSCloseCode,
-    WSFrame,
-    WSListener,
-    WSMsgType,
-    WSTransport,
     WSUpgradeRequest,
     WSUpgradeResponse,
     WSUpgradeResponseWithListener,
-    ws_create_server,
 )
+from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-defined]
 
-from antiphon.emulator.engine.effects import (
-    Abort,
-    Ask,
-    CloseConnection,
-    Drop,
-    Proceed,
-    SendFrame,
-    SendHalfFrame,
-    ServerEffect,
-)
 from antiphon.emulator.engine.engine import Engine
 from antiphon.emulator.engine.faults import Faults
 from antiphon.emulator.engine.handshake import HttpRefusal, Opening, judge
 from antiphon.emulator.engine.received import KEEP_BYTES
-from antiphon.emulator.faculties.work import Result
 from antiphon.emulator.knobs.behaviour import Behaviour
-from antiphon.emulator.running.emulated_call import CallLine, Served
+from antiphon.emulator.running.connection import CLOSE_GRACE_S, Connection
+from antiphon.emulator.running.courier import Courier
+from antiphon.emulator.running.door import PATIENCE_S, Door, open_door
+from antiphon.emulator.running.emulated_call import CallLine, EmulatedCall
 from antiphon.emulator.running.exchange import Exchange, Settings
-from antiphon.emulator.running.performer import Brain, Errands, Performer, SpokenLanguage
+from antiphon.emulator.running.http import HttpSide
+from antiphon.emulator.running.performer import Brain, Performer, SpokenLanguage
+from antiphon.emulator.running.rest import Rest
+from antiphon.emulator.running.secrets import Keyring
 from antiphon.emulator.running.watch import Watch
+from antiphon.emulator.running.webhook import DEFAULT_SECRET
 from antiphon.emulator.scripts.script import Script
 
 __all__ = ["EmulatorServer"]
 
 _logger = logging.getLogger("antiphon.emulator")
-# How long a closed peer has to answer the close frame before its socket is cut.
-CLOSE_GRACE_S = 1.0
-# A close frame without a code, which the library does not send: RFC 6455 section 5.5.1.
-_EMPTY_CLOSE = b"\x88\x00"
 
 
 class EmulatorServer:
@@ -112,6 +99,8 @@ class EmulatorServer:
         keep_received: int = 10_000,
         keep_sessions: int = 1000,
         watch: Watch | None = None,
+        webhook_url: str | None = None,
+        webhook_secret: str = DEFAULT_SECRET,
     ) -> None:
         self.behaviour = behaviour or Behaviour()
         self.script = script if script is not None else Script()
@@ -123,13 +112,13 @@ class EmulatorServer:
         self.api_key = api_key
         self._seed = seed
         self._max_connections = max_connections
-        self._max_frame_bytes = max_frame_bytes
+        self.max_frame_bytes = max_frame_bytes
         self._ping_interval_s = ping_interval_s
         self._keep_received = keep_received
         self._keep_sessions = keep_sessions
-        self._watch = watch
+        self.watch = watch
         self._opened = 0
-        self._performer = Performer(voice, brain)
+        self.performer = Performer(voice, brain)
         self.calls = Exchange(
             Settings(
                 behaviour=lambda: self.behaviour,
@@ -137,12 +126,24 @@ class EmulatorServer:
                 faults=lambda: self.faults,
                 seed=seed,
                 epoch=time.time,
-                performer=self._performer,
+                performer=self.performer,
                 keep_received=keep_received,
             )
         )
+        self._keyring = Keyring(seed)
+        self._courier = Courier(webhook_url, webhook_secret)
+        self._http = HttpSide(
+            Rest(
+                self.calls,
+                self._keyring,
+                behaviour=lambda: self.behaviour,
+                api_key=lambda: self.api_key,
+                wall=time.time,
+            )
+        )
+        self._waiting: set[Door] = set()
         self._server: asyncio.Server | None = None
-        self._connections: set[_Connection] = set()
+        self._connections: set[Connection] = set()
 
     # Running
 
@@ -154,17 +155,9 @@ class EmulatorServer:
         """
         if self._server is not None:
             raise RuntimeError("this server is running already")
-        await self._performer.start()
-        self._server = await ws_create_server(
-            self._route,
-            self.host,
-            self._port,
-            max_frame_size=self._max_frame_bytes,
-            logger_name=_logger,
-            enable_auto_ping=self._ping_interval_s is not None,
-            auto_ping_idle_timeout=self._ping_interval_s or 20.0,
-            auto_ping_reply_timeout=self._ping_interval_s or 20.0,
-        )
+        await self.performer.start()
+        await self._http.start()
+        self._server = await open_door(self._door, self.host, self._port)
 
     async def stop(self) -> None:
         """Close all connections with 1001 and stop listening. Harmless when not running."""
@@ -176,8 +169,12 @@ class EmulatorServer:
         for connection in list(self._connections):
             connection.close(1001, "server shutdown")
         await self._all_gone()
+        await self._courier.close()
+        await self._http.stop()
+        for door in list(self._waiting):
+            door.close()
         await server.wait_closed()
-        self._performer.stop()
+        self.performer.stop()
 
     async def wait_idle(self, timeout_s: float = 5.0) -> None:
         """Return when no connection is open.
@@ -248,13 +245,62 @@ class EmulatorServer:
         self.calls.forget()
         self.sessions.clear()
 
+    # Telephones
+
+    async def ring(
+        self,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+        *,
+        deliveries: int = 1,
+    ) -> EmulatedCall:
+        """A telephone rings: the webhook tells of it, signed, and the call waits for `accept`.
+
+        Args:
+            headers: SIP headers, such as From and To, in order; names may repeat in pairs.
+            deliveries: how often the webhook is delivered, as duplicates happen (P-360).
+
+        Returns:
+            The call, when the webhook was answered; `webhook_statuses` says how.
+
+        Raises:
+            MissingDependency: there is a `webhook_url`, and a package for webhooks is missing.
+        """
+        call = self.calls.ring(headers)
+        await self._courier.tell(call, deliveries)
+        return call
+
     # Connections
+
+    def _door(self) -> Door:
+        return Door(self._websocket, self._http.protocol, self._waiting)
+
+    def _websocket(self) -> WSProtocol:
+        # What `ws_create_server` would make for each connection. picows gives no other way to serve
+        # a connection that came in elsewhere.
+        idle_s = self._ping_interval_s
+        return WSProtocol(
+            host_port=None,
+            ws_path=None,
+            is_client_side=False,
+            ws_listener_factory=self._route,
+            logger=_logger,
+            disconnect_on_exception=True,
+            websocket_handshake_timeout=PATIENCE_S,
+            enable_auto_ping=idle_s is not None,
+            auto_ping_idle_timeout=idle_s or 20.0,
+            auto_ping_reply_timeout=idle_s or 20.0,
+            auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE,
+            enable_auto_pong=True,
+            max_frame_size=self.max_frame_bytes,
+            extra_headers=None,
+            read_buffer_init_size=16 * 1024,
+        )
 
     def _route(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
         if len(self._connections) >= self._max_connections:
             return _refuse(HttpRefusal(503, "too_many_connections", "Too many connections."))
         target = request.path.decode("latin-1")
-        opening = judge(self.behaviour, target, request.headers, self.api_key)
+        opening = judge(self.behaviour, target, request.headers, self.api_key, self._session_of)
         if isinstance(opening, HttpRefusal):
             return _refuse(opening)
         served: Engine | CallLine | HttpRefusal
@@ -267,7 +313,10 @@ class EmulatorServer:
         # permessage-deflate is declined by not naming it: RFC 6455 section 9.1.
         headers = {"Sec-WebSocket-Protocol": opening.subprotocol} if opening.subprotocol else None
         response = WSUpgradeResponse.create_101_response(headers)
-        return WSUpgradeResponseWithListener(response, _Connection(self, served, opening))
+        return WSUpgradeResponseWithListener(response, Connection(self, served, opening))
+
+    def _session_of(self, key: str) -> dict[str, Any] | None:
+        return self._keyring.session_of(key, time.time())
 
     def _engine(self, opening: Opening) -> Engine:
         self._opened += 1
@@ -279,10 +328,11 @@ class EmulatorServer:
             epoch=time.time(),
             model=opening.model,
             keep_received=self._keep_received,
-            faculties=self._performer.faculties,
+            faculties=self.performer.faculties,
         )
 
-    def _add(self, connection: "_Connection") -> None:
+    def connection_opened(self, connection: Connection) -> None:
+        """Its handshake is done."""
         self._connections.add(connection)
         if connection.is_of_a_call and connection.engine in self.sessions:
             return
@@ -290,7 +340,8 @@ class EmulatorServer:
         if len(self.sessions) > self._keep_sessions:
             del self.sessions[0]
 
-    def _remove(self, connection: "_Connection") -> None:
+    def connection_gone(self, connection: Connection) -> None:
+        """It is over."""
         self._connections.discard(connection)
         # What those who have left had sent is kept for assertions, within bounds.
         open_now = {one.engine for one in self._connections}
@@ -301,157 +352,6 @@ class EmulatorServer:
                 break
             size -= engine.received.size_bytes
             engine.received.clear()
-
-
-class _Connection(WSListener):
-    """One client: its socket, its engine and its timer."""
-
-    def __init__(self, server: EmulatorServer, served: Engine | CallLine, opening: Opening) -> None:
-        self.engine = served if isinstance(served, Engine) else served.engine
-        self._served: Served = served
-        self.is_of_a_call = isinstance(served, CallLine)
-        if isinstance(served, CallLine):
-            served.deliver_to(self._apply)
-        self.gone = asyncio.Event()
-        self._server = server
-        self._opening = opening
-        self._loop = asyncio.get_running_loop()
-        self._errands = Errands(server._performer, self._answered)
-        self._transport: WSTransport | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._grace: asyncio.TimerHandle | None = None
-        self._parts: list[bytes] = []
-        self._parts_bytes = 0
-        self._parts_are_text = True
-
-    # From the socket
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        self._transport = transport
-        self._server._add(self)
-        self._apply(self._served.connect(self._loop.time(), self._opening))
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        kind = frame.msg_type
-        if kind in (WSMsgType.TEXT, WSMsgType.BINARY):
-            if frame.fin:
-                self._receive(frame.get_payload_as_bytes(), kind is WSMsgType.TEXT)
-            else:
-                self._parts = [frame.get_payload_as_bytes()]
-                self._parts_bytes = frame.payload_size
-                self._parts_are_text = kind is WSMsgType.TEXT
-        elif kind is WSMsgType.CONTINUATION:
-            self._continue(frame)
-        elif kind is WSMsgType.CLOSE:
-            if frame.payload_size:
-                transport.send_close(frame.get_close_code(), frame.get_close_message())
-            else:
-                transport.underlying_transport.write(_EMPTY_CLOSE)
-            transport.disconnect()
-
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        if self._server._watch is not None:
-            self._server._watch(self.engine, "gone", b"")
-        self._served.lost(self._loop.time())
-        self._errands.close()
-        for handle in (self._timer, self._grace):
-            if handle is not None:
-                handle.cancel()
-        self._server._remove(self)
-        self.gone.set()
-
-    def pause_writing(self) -> None:
-        """The socket is slow; what matters is how much waits (see `_send`)."""
-
-    def resume_writing(self) -> None:
-        """The socket is writable again."""
-
-    def _continue(self, frame: WSFrame) -> None:
-        self._parts.append(frame.get_payload_as_bytes())
-        self._parts_bytes += frame.payload_size
-        if self._parts_bytes > self._server._max_frame_bytes:
-            self._parts = []
-            self.close(WSCloseCode.MESSAGE_TOO_BIG.value, "message too big")
-        elif frame.fin:
-            message, self._parts = b"".join(self._parts), []
-            self._receive(message, self._parts_are_text)
-
-    def _receive(self, message: bytes, is_text: bool) -> None:
-        if self._server._watch is not None:
-            self._server._watch(self.engine, "client", message)
-        self._apply(self._served.receive(message, self._loop.time(), is_text=is_text))
-
-    # From the engine
-
-    def _apply(self, effects: list[ServerEffect]) -> None:
-        for effect in effects:
-            match effect:
-                case SendFrame(data):
-                    self._send(data)
-                case SendHalfFrame(data):
-                    self._send_half(data)
-                case CloseConnection(code, reason):
-                    self.close(code, reason)
-                case Abort():
-                    self.cut()
-                case Ask() | Proceed() | Drop():
-                    self._errands.apply(effect)
-        self._keep_timer()
-
-    def _keep_timer(self) -> None:
-        deadline = self._served.next_deadline()
-        if self._timer is not None:
-            if deadline is not None and self._timer.when() == deadline:
-                return
-            self._timer.cancel()
-            self._timer = None
-        if deadline is not None:
-            self._timer = self._loop.call_at(deadline, self._advance)
-
-    def _answered(self, work_id: int, result: Result) -> None:
-        self._apply(self._served.answered(work_id, result, self._loop.time()))
-
-    def _advance(self) -> None:
-        self._timer = None
-        self._apply(self._served.advance(self._loop.time()))
-
-    def _send(self, data: bytes) -> None:
-        transport = self._transport
-        if transport is None or transport.is_close_frame_sent or transport.is_disconnected:
-            return
-        if self._server._watch is not None:
-            self._server._watch(self.engine, "server", data)
-        transport.send(WSMsgType.TEXT, data)
-        waiting = transport.underlying_transport.get_write_buffer_size()
-        if waiting > self._server.max_buffer_bytes:
-            _logger.warning("a client reads too slowly", extra={"waiting_bytes": waiting})
-            # A close frame would only join the queue: the socket is cut after its grace.
-            self.close(WSCloseCode.POLICY_VIOLATION.value, "reads too slowly")
-
-    def _send_half(self, data: bytes) -> None:
-        if self._transport is not None:
-            # A text frame's head that promises twice as much as follows.
-            head = struct.pack("!BBQ", 0x81, 127, max(65536, 2 * len(data)))
-            self._transport.underlying_transport.write(head + data)
-
-    def close(self, code: int | None, reason: str) -> None:
-        """Send a close frame, and cut the socket if the client does not answer it in time."""
-        transport = self._transport
-        if transport is None or transport.is_close_frame_sent:
-            return
-        self._served.lost(self._loop.time())
-        if code is None:
-            transport.underlying_transport.write(_EMPTY_CLOSE)
-            transport.disconnect()
-            return
-        # The reason of a close frame has at most 123 bytes: RFC 6455 section 5.5.
-        transport.send_close(code, reason.encode()[:123])  # type: ignore[arg-type]
-        self._grace = self._loop.call_later(CLOSE_GRACE_S, self.cut)
-
-    def cut(self) -> None:
-        """End the connection without a close frame."""
-        if self._transport is not None:
-            self._transport.disconnect(graceful=False)
 
 
 def _refuse(refusal: HttpRefusal) -> WSUpgradeResponseWithListener:

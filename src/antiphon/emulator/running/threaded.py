@@ -6,7 +6,7 @@ with ThreadedServer(Behaviour(), Script([say("Hello.")])) as server:
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -14,6 +14,7 @@ from antiphon.emulator.engine.engine import Engine
 from antiphon.emulator.engine.faults import Faults
 from antiphon.emulator.knobs.behaviour import Behaviour
 from antiphon.emulator.knobs.profiles import profile
+from antiphon.emulator.running.emulated_call import EmulatedCall
 from antiphon.emulator.running.server import EmulatorServer
 from antiphon.emulator.scripts.script import Answer, Misheard, Script
 
@@ -156,6 +157,35 @@ class ThreadedServer:
             self._server.behaviour, self._server.faults, self._server.api_key = self._first
 
         self._in_thread(fresh)
+
+    # Calls
+
+    def place(self, session: Mapping[str, Any] | None = None) -> EmulatedCall:
+        """A browser has called and was answered; sidebands may join.
+
+        Args:
+            session: its configuration.
+
+        Raises:
+            Refusal: the session cannot be so.
+        """
+        return self._in_thread(lambda: self._server.calls.place(session))
+
+    def ring(
+        self,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+        *,
+        deliveries: int = 1,
+    ) -> EmulatedCall:
+        """A telephone rings, as `EmulatorServer.ring`."""
+        if self._loop is None:
+            raise RuntimeError("the server is not running")
+        ringing = self._server.ring(headers, deliveries=deliveries)
+        return asyncio.run_coroutine_threadsafe(ringing, self._loop).result(PATIENCE_S)
+
+    def in_loop(self, work: Callable[[], T]) -> T:
+        """Do something in the server's thread, such as `lambda: call.press("5")`, and wait."""
+        return self._in_thread(work)
 
     # What it saw
 

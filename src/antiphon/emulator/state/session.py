@@ -123,6 +123,16 @@ class SessionState:
         """Whether this session only transcribes and never responds."""
         return bool(self.config["type"] == "transcription")
 
+    def begin_as(self, session: Json) -> None:
+        """Begin as this session of either kind, from an offer, an accept or an ephemeral key.
+
+        Raises:
+            Refusal: something in it cannot be.
+        """
+        if session["type"] == "transcription" and not self.is_transcription:
+            self.transcribe_only()
+        self.update(session, responding=False)
+
     def update(self, changes: Json, *, responding: bool) -> None:
         """Apply a `session.update` of the right shape, all of it or nothing (P-251).
 
