@@ -6,7 +6,7 @@ causes, and the shell carries them out at once. One object per socket: after a r
 follows the old one, and nothing is reset.
 
 This file routes; the parts know the rules: `responses` (and its table in `response`), `requests`,
-`items`, `input_audio`, `configuration`, `playback`.
+`items`, `input_audio`, `configuration`, `playback`; `handover` from one connection to the next.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ from antiphon.protocol.errors import (
     request_error,
     says_busy,
 )
-from antiphon.protocol.held import Held
+from antiphon.protocol.handover import Handover
 from antiphon.protocol.input_audio import InputAudio
 from antiphon.protocol.interruption import Interruption, PlaybackMode, Scope, meant
 from antiphon.protocol.items import Items
@@ -36,13 +36,11 @@ from antiphon.protocol.produced import Produced
 from antiphon.protocol.requests import Request, RequestKind, Requests
 from antiphon.protocol.response import OnBusy, Response, ResponseState
 from antiphon.protocol.responses import Responses
-from antiphon.protocol.snapshot import Snapshot, replayable
+from antiphon.protocol.snapshot import Snapshot
 from antiphon.wire.base import UNSET, Malformed, Maybe, UnknownEvent
 from antiphon.wire.client_events import (
     ClientEvent,
-    ConversationItemCreate,
     InputAudioBufferAppend,
-    InputAudioBufferCommit,
     ResponseCreateParams,
 )
 from antiphon.wire.items import Item
@@ -82,9 +80,8 @@ class Connection:
     __slots__ = (
         "_configuration",
         "_deadlines",
+        "_handover",
         "_items",
-        "_kept_audio_bytes",
-        "_options",
         "_playback",
         "_requests",
         "_responses",
@@ -100,8 +97,7 @@ class Connection:
         online: bool = True,
         kept_audio_bytes: int | None = None,
     ) -> None:
-        self._options = options = options or Options()
-        self._kept_audio_bytes = kept_audio_bytes
+        options = options or Options()
         self._deadlines = Deadlines()
         self._playback = Playback()
         self._requests = Requests(prefix, self._deadlines, options.request_timeout)
@@ -120,6 +116,16 @@ class Connection:
             self.input_audio,
         )
         self._configuration = Configuration(self._requests, self.input_audio, self._responses)
+        self._handover = Handover(
+            self._requests,
+            self._configuration,
+            self._items,
+            self.input_audio,
+            self.playouts,
+            self._responses,
+            kept_audio=options.kept_audio,
+            kept_audio_bytes=kept_audio_bytes,
+        )
         if not online:
             self._requests.online = False
             self._responses.go_offline()
@@ -273,10 +279,7 @@ class Connection:
             LocalProtocolError: the connection is gone.
         """
         self._requests.check_not_lost()
-        limit = self._kept_audio_bytes
-        if limit is None:
-            limit = int(self._options.kept_audio * 1000) * self.input_audio.bytes_per_ms
-        return self._requests.held.add_audio(audio, limit)
+        return self._handover.hold_audio(audio)
 
     def send(self, event: ClientEvent | UnknownEvent) -> Effects:
         """An event that nothing here looks at, in its order.
@@ -301,29 +304,12 @@ class Connection:
     # --- from one connection to the next --------------------------------------------------------
 
     def follow(self, lost: "Connection") -> None:
-        """Take over from one that is about to be lost, before anything is asked of this one.
-
-        What was known stays known. What was asked of the other and not answered yet is as if it
-        had been asked of this one now; what the server had heard and not taken is to be said again.
-        """
-        self._configuration.follow(lost._configuration)
-        self._items.follow(lost._items)
-        self.playouts.take_over(lost.playouts)
-        for audio in lost.input_audio.latest:
-            self.hold_audio(audio)
-        for request in lost._requests.all():
-            if request.kind is RequestKind.ITEM_TRUNCATE and request.subject:
-                # Nothing that can still be cut; the words that were not heard must go all the same.
-                self.conversation.truncate(request.subject, request.payload)
-            elif request.event is not None:
-                lost._requests.close(request)
-                self._requests.add(request)
-                self._requests.held.add(request.event)
+        """Take over from one that is about to be lost, before anything is asked of this one."""
+        self._handover.follow(lost._handover)
 
     def snapshot(self) -> Snapshot:
         """What a new connection needs to go on from here."""
-        items, left_out = replayable(self.conversation)
-        return Snapshot(session=self._configuration.accepted, items=items, left_out=left_out)
+        return self._handover.snapshot()
 
     def resume(self, snapshot: Snapshot, now: float) -> Effects:
         """Give this server-side session the configuration and the items of an earlier one.
@@ -331,48 +317,15 @@ class Connection:
         They go before whatever was asked meanwhile.
         """
         effects: Effects = []
-        requests = self._requests
-        later, behind = requests.all(), requests.held
-        requests.held = Held()
-        self._configuration.replay(snapshot.session, now, effects)
-        self._items.replay(snapshot.items, now, effects)
-        if snapshot.left_out:
-            detail = f"{snapshot.left_out} items were not replayed: no words, or no output yet"
-            effects.append(Report(ReportKind.UNSENT, detail))
-        behind.put_first(requests.held)
-        requests.held = behind
-        for request in later:
-            requests.remove(request)
-            requests.add(request)  # the order in which they will be sent
+        self._handover.resume(snapshot, now, effects)
         return effects
 
     def go_online(self, now: float) -> Effects:
         """There is a socket: what waited for one is sent, in the order in which it was asked."""
         effects: Effects = []
-        requests = self._requests
-        if requests.online:
-            return effects
-        requests.online = True
-        for request in requests.all():
-            if request.response is None:
-                requests.expect(request, now)
-        held, requests.held = requests.held, Held()
-        for asked in held:
-            if isinstance(asked, Response):
-                self._responses.go_online(asked, now, effects)
-            else:
-                self._send_held(asked, now, effects)
-        self._responses.go_online(None, now, effects)
+        if not self._requests.online:
+            self._handover.go_online(now, effects)
         return effects
-
-    def _send_held(self, event: ClientEvent | UnknownEvent, now: float, effects: Effects) -> None:
-        if isinstance(event, InputAudioBufferAppend):
-            self.input_audio.append(event.audio)
-        elif isinstance(event, InputAudioBufferCommit):
-            self.input_audio.commit_held(event)
-        elif isinstance(event, ConversationItemCreate):
-            self._items.put_back_call(event, now, effects)
-        effects.append(Send(event))
 
     # --- time and loss --------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from antiphon.exceptions import (
 from antiphon.protocol.connection import Connection
 from antiphon.protocol.effects import Refused
 from antiphon.protocol.options import Options
+from antiphon.protocol.playback import TruncatePoint
 from antiphon.protocol.response import OnBusy
 from antiphon.protocol.snapshot import Snapshot
 from antiphon.wire import server_events as said
@@ -20,9 +21,10 @@ from antiphon.wire.client_events import (
     ResponseCreateParams,
     SessionUpdate,
 )
-from antiphon.wire.items import Item
+from antiphon.wire.items import ContentPart, Item
 from tests.helpers.builders import (
     ACTIVE,
+    call,
     conversation_item_added,
     message,
     text_delta,
@@ -277,3 +279,52 @@ def test_losing_twice_says_it_once() -> None:
             S(text_delta("resp_a")),
         ],
     )
+
+
+def is_idle(made: Connection) -> bool:
+    return made.idle
+
+
+def test_approval_that_was_asked_for_is_work_until_it_is_given() -> None:
+    made = connection()
+    asked = Item(type="mcp_approval_request", id="mcpr_1", name="delete", arguments="{}")
+    made.receive(conversation_item_added(asked), 0.0)
+    assert not is_idle(made)
+    given = Item(
+        type="mcp_approval_response", id="mcpa_1", approval_request_id="mcpr_1", approve=True
+    )
+    made.receive(conversation_item_added(given), 0.0)
+    assert is_idle(made)
+
+
+def test_call_is_work_until_its_output_is_there() -> None:
+    made = connection()
+    made.receive(conversation_item_added(call("1", status="in_progress", arguments="")), 0.0)
+    assert is_idle(made), "its response is in flight, not yet the call"
+    made.receive(said.ConversationItemDone(item=call("1")), 0.0)
+    assert not is_idle(made)
+    output = Item(type="function_call_output", id="out_1", call_id="call_1", output="42")
+    made.receive(conversation_item_added(output), 0.0)
+    made.receive(said.ConversationItemDone(item=call("1")), 0.0)
+    assert is_idle(made), "told again after its output"
+    made.receive(said.ConversationItemDeleted(item_id="out_1"), 0.0)
+    made.receive(said.ConversationItemDone(item=call("1")), 0.0)
+    assert not is_idle(made)
+    made.receive(said.ConversationItemDeleted(item_id="item_1"), 0.0)
+    assert is_idle(made)
+
+
+def test_call_that_was_cut_short_is_owed_nothing() -> None:
+    made = connection()
+    made.receive(conversation_item_added(call("1", status="incomplete")), 0.0)
+    assert is_idle(made)
+
+
+def test_truncation_that_was_not_answered_keeps_its_words_out_of_the_replay() -> None:
+    old, new = connection(), Connection("u", online=False)
+    words = ContentPart(type="output_audio", transcript="What nobody heard.")
+    item = Item(type="message", id="item_1", role="assistant", content=[words])
+    old.receive(conversation_item_added(item), 0.0)
+    old.truncate_item(TruncatePoint("item_1", 0, 0), 0.0)
+    new.follow(old)
+    assert new.snapshot().items == ()

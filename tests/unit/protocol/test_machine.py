@@ -33,10 +33,6 @@ def connection(**options: Any) -> Connection:
     return Connection("t", Options(**options))
 
 
-def strict(**options: Any) -> Connection:
-    return connection(tolerances=frozenset(), **options)
-
-
 def test_newer_response_supersedes_whatever_holds_the_lane() -> None:
     # P-309.
     play = check(
@@ -131,7 +127,7 @@ def test_response_that_was_never_asked_for_anything_cannot_be_cancelled() -> Non
     # Nobody can have one in his hands; the table says so all the same.
     stranger = Response(1, lane=Lane.DEFAULT)
     with pytest.raises(LocalProtocolError, match="send_cancel"):
-        strict().cancel([stranger], 0.0)
+        connection(tolerances=frozenset()).cancel([stranger], 0.0)
 
 
 def test_finished_responses_are_forgotten_oldest_first() -> None:

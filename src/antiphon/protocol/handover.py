@@ -1,0 +1,141 @@
+"""From one connection to the next: what is known, what is owed, what was said.
+
+A new socket is a new conversation (P-278). The next connection *follows* the lost one as soon as
+that is lost: it shows what was known, and takes what was asked and not answered. Once it has a
+socket of its own it *resumes*: the server is told the configuration and the items. Then it *goes
+online*, and whatever was asked meanwhile is sent, in its order.
+"""
+
+from antiphon.protocol.configuration import Configuration
+from antiphon.protocol.effects import Effects, Report, ReportKind, Send
+from antiphon.protocol.held import Held
+from antiphon.protocol.input_audio import InputAudio
+from antiphon.protocol.items import Items
+from antiphon.protocol.playouts import Playouts
+from antiphon.protocol.requests import RequestKind, Requests
+from antiphon.protocol.response import Response
+from antiphon.protocol.responses import Responses
+from antiphon.protocol.snapshot import Snapshot, replayable
+from antiphon.wire.base import UnknownEvent
+from antiphon.wire.client_events import (
+    ClientEvent,
+    ConversationItemCreate,
+    InputAudioBufferAppend,
+    InputAudioBufferCommit,
+)
+
+__all__ = ["Handover"]
+
+
+class Handover:
+    """One connection's part in it.
+
+    Args:
+        requests, configuration, items, input_audio, playouts, responses: the connection's.
+        kept_audio: how much of the caller's latest audio is held without a socket, in seconds.
+        kept_audio_bytes: the same in bytes, where that is to count instead.
+    """
+
+    __slots__ = (
+        "_configuration",
+        "_input_audio",
+        "_items",
+        "_kept_audio",
+        "_kept_audio_bytes",
+        "_playouts",
+        "_requests",
+        "_responses",
+    )
+
+    def __init__(
+        self,
+        requests: Requests,
+        configuration: Configuration,
+        items: Items,
+        input_audio: InputAudio,
+        playouts: Playouts,
+        responses: Responses,
+        *,
+        kept_audio: float,
+        kept_audio_bytes: int | None,
+    ) -> None:
+        self._requests = requests
+        self._configuration = configuration
+        self._items = items
+        self._input_audio = input_audio
+        self._playouts = playouts
+        self._responses = responses
+        self._kept_audio = kept_audio
+        self._kept_audio_bytes = kept_audio_bytes
+
+    def hold_audio(self, audio: bytes) -> int:
+        """Keep it for the socket to come: how many bytes grew stale and were dropped."""
+        limit = self._kept_audio_bytes
+        if limit is None:
+            limit = int(self._kept_audio * 1000) * self._input_audio.bytes_per_ms
+        return self._requests.held.add_audio(audio, limit)
+
+    def follow(self, lost: "Handover") -> None:
+        """Take over from one that is about to be lost, before anything is asked of this one.
+
+        What was known stays known. What was asked of the other and not answered yet is as if it
+        had been asked of this one now; what the server had heard and not taken is to be said again.
+        """
+        self._configuration.follow(lost._configuration)
+        self._items.follow(lost._items)
+        self._playouts.take_over(lost._playouts)
+        for audio in lost._input_audio.latest:
+            self.hold_audio(audio)
+        for request in lost._requests.all():
+            if request.kind is RequestKind.ITEM_TRUNCATE and request.subject:
+                # Nothing that can still be cut; the words that were not heard must go all the same.
+                self._items.conversation.truncate(request.subject, request.payload)
+            elif request.event is not None:
+                lost._requests.close(request)
+                self._requests.add(request)
+                self._requests.held.add(request.event)
+
+    def snapshot(self) -> Snapshot:
+        """What a new connection needs to go on from here."""
+        items, left_out = replayable(self._items.conversation)
+        return Snapshot(session=self._configuration.accepted, items=items, left_out=left_out)
+
+    def resume(self, snapshot: Snapshot, now: float, effects: Effects) -> None:
+        """Tell the server what an earlier one knew, before whatever was asked meanwhile."""
+        requests = self._requests
+        later, behind = requests.all(), requests.held
+        requests.held = Held()
+        self._configuration.replay(snapshot.session, now, effects)
+        self._items.replay(snapshot.items, now, effects)
+        if snapshot.left_out:
+            detail = f"{snapshot.left_out} items were not replayed: no words, or no output yet"
+            effects.append(Report(ReportKind.UNSENT, detail))
+        behind.put_first(requests.held)
+        requests.held = behind
+        for request in later:
+            requests.remove(request)
+            requests.add(request)  # the order in which they will be sent
+
+    def go_online(self, now: float, effects: Effects) -> None:
+        """Send what waited for a socket, in the order in which it was asked."""
+        requests = self._requests
+        requests.online = True
+        for request in requests.all():
+            if request.response is None:
+                requests.expect(request, now)
+        held, requests.held = requests.held, Held()
+        for asked in held:
+            if isinstance(asked, Response):
+                self._responses.go_online(asked, now, effects)
+            else:
+                self._send(asked, now, effects)
+        self._responses.go_online(None, now, effects)
+
+    def _send(self, event: ClientEvent | UnknownEvent, now: float, effects: Effects) -> None:
+        if isinstance(event, InputAudioBufferAppend):
+            self._input_audio.append(event.audio)
+        elif isinstance(event, InputAudioBufferCommit):
+            self._input_audio.commit_held(event)
+        elif isinstance(event, ConversationItemCreate):
+            self._items.put_back_call(event, now, effects)
+        effects.append(Send(event))
