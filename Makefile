@@ -21,7 +21,7 @@ CHECKED := src tests docs tools $(wildcard examples benchmarks/*.py)
 DEMO ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit interop test-livekit-oldest bench coverage mutants docs format dist \
+.PHONY: help demo test lint types unit interop test-livekit-oldest conformance bench coverage mutants docs format dist \
     release clean check-python
 
 help:  ## show this list
@@ -53,6 +53,9 @@ test-livekit-oldest: check-python  ## the LiveKit tests with the oldest livekit-
 	    && $(OLDEST)/bin/python -m pip install --quiet --no-deps --editable . \
 	    && touch $(OLDEST)/.ready; }
 	$(OLDEST)/bin/python -m pytest tests/livekit
+
+conformance: $(DEV_READY)  ## probe other people's servers; writes docs/conformance.md
+	$(BIN)/python -m tests.conformance
 
 bench: $(DEV_READY)  ## measure beside the floor, bare libraries and other clients (an hour)
 	$(BIN)/python -m benchmarks

@@ -176,12 +176,14 @@ class Lab:
         self.pace: float | None = None  # numbers a second
         self.tokens = 0
         self.mute = ""  # why no answer can be had, once that is known
+        self.crowded = ""  # why there is no second session
         self.given_up = ""  # why nothing more is tried
         self._began = asyncio.get_running_loop().time()
         self.mark = 0
         self.strips: set[str] = set()
         self.talks: list[Talk] = []
         self._counted: set[str] = set()
+        self._called: set[object] = set()
         self.extra_talk: Talk | None = None  # a second session whose trace is the experiment's
 
     # Sessions
@@ -223,6 +225,21 @@ class Lab:
             hello=self.plan.patience,
         )
         self.talks.append(talk)
+        return talk
+
+    async def second(self) -> Talk:
+        """A session beside the one in use, with its fence found.
+
+        Raises:
+            Inconclusive: the server has no room for it.
+        """
+        talk = await self.dial()
+        if talk.since(0, "error") and not talk.since(0, "session.created"):
+            code = talk.since(0, "error")[0].code
+            talk.close()
+            self.crowded = f"a second session is refused: {code}"
+            raise Inconclusive(self.crowded)
+        await talk.find_fence()
         return talk
 
     def close(self) -> None:
@@ -408,8 +425,19 @@ class Lab:
         if not await talk.until(lambda: not talk.running, patience=limit) and talk.closed is None:
             self.talk.close()
         if talk.has_fence and talk.closed is None:
+            await self._answer_calls()
             talk.send(talk.fence)
             await talk.passed()
+
+    async def _answer_calls(self) -> None:
+        """Give function calls their output: some servers take no response before (P-308)."""
+        for run in list(self.talk.runs.values()):
+            for frame in run.frames:
+                call_id = frame.item.get("call_id")
+                is_call = frame.item.get("type") == "function_call"
+                if is_call and call_id not in self._called:
+                    self._called.add(call_id)
+                    await self.answer_call(call_id)
 
     async def answer_call(self, call_id: object) -> None:
         """Give a function call its output, and the conversation something to go on from."""

@@ -18,6 +18,8 @@ from antiphon.bench.report.text import SIGNS, differs, matrix_of, shown_value
 
 __all__ = ["section", "write_conformance"]
 
+_WORDS = 120  # characters of a verdict in a cell
+
 
 def write_conformance(page: Path, reports: Sequence[Report]) -> None:
     """Write the sections of these reports into a page; the other sections stay as they are.
@@ -42,9 +44,10 @@ def section(reports: Sequence[Report]) -> str:
     whole = msgspec.structs.replace(reports[0], subjects=subjects)
     made = max(report.made for report in reports)[:10]
     by = ", ".join(sorted({report.by for report in reports}))
-    parts = [f"Drawn on {made} by {by}.", _subjects(subjects), _matrix(whole)]
+    parts = [f"Drawn on {made} by {by}.", _subjects(subjects)]
     if any(subject.settings for subject in subjects):
         parts.append(_settings(subjects))
+    parts.append(_matrix(whole))
     failed = _failures(subjects)
     if failed:
         parts.append(failed)
@@ -69,7 +72,14 @@ def _matrix(report: Report) -> str:
 
 
 def _cell(case: Case | None) -> str:
-    return "" if case is None else f"{SIGNS[case.mark]} {case.mark}"
+    if case is None:
+        return ""
+    if case.mark in (Mark.PASS, Mark.FAIL, Mark.NOT_APPLICABLE):
+        return f"{SIGNS[case.mark]} {case.mark}"
+    # Of a server, that something was seen says nothing yet: what was seen does.
+    first = case.verdict.split(". ")[0].rstrip(".")
+    shown = first if len(first) <= _WORDS else first[: _WORDS - 1] + "…"
+    return f"{SIGNS[case.mark]} {_plain(shown)}"
 
 
 def _settings(subjects: Sequence[Subject]) -> str:
@@ -81,6 +91,8 @@ def _settings(subjects: Sequence[Subject]) -> str:
     names = dict.fromkeys(one.name for subject in subjects for one in subject.settings)
     for name in names:
         values = [settings.get(name) for settings in found]
+        if not any(one and (one.value is not None or one.candidates) for one in values):
+            continue  # nobody's is known: a row of dashes would say nothing
         documented = next(one.documented for one in values if one is not None)
         rows.append(
             f"| {name} | {documented or '(none)'} | {' | '.join(_value(one) for one in values)} |"

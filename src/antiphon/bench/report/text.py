@@ -1,5 +1,7 @@
 """A report as plain text, for a terminal or a pipe."""
 
+from collections import Counter
+from collections.abc import Sequence
 from textwrap import wrap
 
 from antiphon.bench.report.model import Case, Mark, Report, Setting, Subject
@@ -17,6 +19,10 @@ SIGNS = {
     Mark.NOT_POSSIBLE: "–",
     Mark.NOT_APPLICABLE: "–",
 }
+
+
+# So many knobs that are unknown for one reason are told in one line.
+_MANY = 6
 
 
 def text_report(report: Report, width: int = 100) -> str:
@@ -79,17 +85,32 @@ def _subject(subject: Subject, width: int) -> list[str]:
         lines += [f"      {line}" for line in wrap(case.verdict, width - 6)]
     if subject.settings:
         lines += ["", "Knobs (as `antiphon serve --knobs` names them)"]
-        widest = max(len(one.name) for one in subject.settings)
-        for one in subject.settings:
-            value = shown_value(one)
-            documented = one.documented or "(none)"
-            aside = f"  (documented or guessed: {documented})" if differs(one) else ""
-            if one.mark is not Mark.SEEN:
-                aside = f"  {reason(one)}"
-            told = wrap(f"{value}{aside}", max(20, width - widest - 6))
-            lines.append(f"  {SIGNS[one.mark]} {one.name:<{widest}}  {told[0]}")
-            lines += [f"    {'':<{widest}}  {line}" for line in told[1:]]
+        lines += _knobs(subject.settings, width)
     return lines
+
+
+def _knobs(settings: Sequence[Setting], width: int) -> list[str]:
+    widest = max(len(one.name) for one in settings)
+    unknown = Counter(reason(one) for one in settings if _is_unknown(one))
+    many = [why for why, count in unknown.items() if count >= _MANY]
+    lines = []
+    for one in settings:
+        if _is_unknown(one) and reason(one) in many:
+            continue
+        documented = one.documented or "(none)"
+        aside = f"  (documented or guessed: {documented})" if differs(one) else ""
+        if one.mark is not Mark.SEEN:
+            aside = f"  {reason(one)}"
+        told = wrap(f"{shown_value(one)}{aside}", max(20, width - widest - 6))
+        lines.append(f"  {SIGNS[one.mark]} {one.name:<{widest}}  {told[0]}")
+        lines += [f"    {'':<{widest}}  {line}" for line in told[1:]]
+    for why in many:
+        lines += wrap(f"{unknown[why]} more: {why}", width - 4, initial_indent="    ")
+    return lines
+
+
+def _is_unknown(one: Setting) -> bool:
+    return one.value is None and not one.candidates
 
 
 def _matrix(report: Report, width: int) -> list[str]:

@@ -121,7 +121,11 @@ def _how_it_ended(lab: Lab, run: Run, before: Frame) -> None:
     if isinstance(usage, Mapping):
         total = usage.get("total_tokens") or 0
         told = "partial" if total else "zeros"
-        know.knob("cancel_usage", told, f"total_tokens {total} in response.done.usage")
+        if not total and know.seen.get("counts_tokens") == "no":
+            why = "hidden: a completed response has no tokens in its usage either"
+            know.unknown("cancel_usage", Mark.HIDDEN, why, ("partial", "zeros"))
+        else:
+            know.knob("cancel_usage", told, f"total_tokens {total} in response.done.usage")
     else:
         know.knob("cancel_usage", "null", "no usage in response.done")
 
@@ -341,7 +345,6 @@ async def _cancel_in_a_call(lab: Lab) -> Verdict:
     if not run.cancelled:
         await lab.quiet()
         raise Inconclusive("the cancel did not stop it")
-    await _answer_calls(lab, run)
     done = [f for f in run.frames if f.kind == "response.function_call_arguments.done"]
     how = lab.know.value("cancel_close_items")
     if not done and how in ("none", "output_item_only"):
@@ -355,13 +358,6 @@ async def _cancel_in_a_call(lab: Lab) -> Verdict:
         if done
         else "The cut call gets no function_call_arguments.done.",
     )
-
-
-async def _answer_calls(lab: Lab, run: Run) -> None:
-    """Give the cut call an output: some servers take no response before."""
-    for frame in run.frames:
-        if frame.kind == "response.output_item.added":
-            await lab.answer_call(frame.item.get("call_id"))
 
 
 async def _cancelled_stays(lab: Lab) -> Verdict:

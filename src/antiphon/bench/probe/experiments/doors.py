@@ -12,7 +12,13 @@ __all__ = ["EXPERIMENTS"]
 
 
 async def _knock(lab: Lab, url: str, headers: dict[str, str]) -> tuple[str, Talk | None]:
-    """How the door is opened: `http N`, `close N`, `cut` or `open`."""
+    """How the door is opened: `http N`, `close N`, `cut` or `open`.
+
+    Raises:
+        Inconclusive: no second session is to be had, whoever asks.
+    """
+    if lab.crowded:
+        raise Inconclusive(lab.crowded)
     try:
         talk = await lab.dial(url, headers)
     except ConnectError as refused:

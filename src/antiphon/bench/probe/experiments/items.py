@@ -81,7 +81,6 @@ async def _call_without_output(lab: Lab) -> Verdict:
     )
     errors, runs = lab.talk.since(mark, "error"), lab.talk.runs_since(mark)
     await lab.talk.until(lambda: not lab.talk.running, patience=lab.plan.patience + 20)
-    await lab.answer_call(call.get("call_id"))
     await lab.quiet()
     if runs:
         lab.know.knob("pending_call", "accepted", "1/1 response created with a call unanswered")
@@ -109,10 +108,6 @@ async def _two_items(lab: Lab) -> Verdict:
     run = await _done(lab, create)
     added = [f for f in run.frames if f.kind == "response.output_item.added"]
     done = [f for f in run.frames if f.kind == "response.output_item.done"]
-    for one in _outputs(run):
-        if one.get("type") == "function_call":
-            await lab.answer_call(one.get("call_id"))
-            break
     if len(added) < 2 or not done:
         raise Inconclusive(f"the model made {len(added)} item, and two are needed")
     each = done[0].place < added[1].place

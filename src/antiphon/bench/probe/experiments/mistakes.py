@@ -159,8 +159,7 @@ def _settle_echo(lab: Lab, places: dict[str, str]) -> None:
 
 async def _bad_json(lab: Lab) -> Verdict:
     """A frame that is no JSON, in a session of its own: it may be the end of it."""
-    talk = await lab.dial()
-    await talk.find_fence()
+    talk = await lab.second()
     mark = len(talk.frames)
     talk.send_all([b'{"type": "session.update", ', *([talk.fence] if talk.has_fence else [])])
     await (talk.passed() if talk.has_fence else talk.until(lambda: talk.since(mark)))

@@ -89,6 +89,9 @@ async def _answer(lab: Lab) -> Verdict:
     _pace(lab, run)
     after = talk.frames[run.created.place]
     events = talk.since(mark)
+    usage = run.resource.get("usage") or (run.done.body.get("usage") if run.done else None)
+    counted = isinstance(usage, Mapping) and bool(usage.get("total_tokens"))
+    lab.know.seen["counts_tokens"] = "yes" if counted else "no"
     _echo(lab, run)
     _items(lab, events, run)
     _dialect(lab, run)

@@ -78,6 +78,8 @@ async def _barge_in(lab: Lab) -> Verdict:
         passed = heard[0] if heard else None
         end = lab.talk.frames[-1]
         if passed is None:
+            if lab.know.seen.get("hears") != "yes":
+                raise NotPossible("no speech is heard, not even when nothing runs")
             if not all(run.ran_at(end) for run in runs):
                 raise Inconclusive("no speech was heard, and a response was over meanwhile")
             lab.know.knob("vad_while_responding", "no", "no speech_started while a response ran")
@@ -164,6 +166,8 @@ async def _transcript(lab: Lab) -> Verdict:
             return bool(transcribed()) and bool(runs) and runs[0].done is not None
 
         await lab.talk.until(over, patience=lab.plan.patience + 15)
+        if lab.talk.since(mark, "input_audio_buffer.speech_started"):
+            lab.know.seen["hears"] = "yes"
         words = transcribed()
         if not words:
             raise NotPossible("no transcription came")
@@ -199,6 +203,14 @@ async def _transcript(lab: Lab) -> Verdict:
 EXPERIMENTS = experiments(
     "Speech",
     (
+        _transcript,
+        "When does the transcription of a turn come?",
+        "a spoken sentence, with transcription on",
+        "P-186, P-187",
+        "transcription_timing transcription_latency_ms",
+        400,
+    ),
+    (
         _barge_in,
         "What does speech stop?",
         "a long response in the conversation and one beside it, and a spoken sentence",
@@ -213,13 +225,5 @@ EXPERIMENTS = experiments(
         "P-49, L-9",
         "vad_create_when_busy",
         1200,
-    ),
-    (
-        _transcript,
-        "When does the transcription of a turn come?",
-        "a spoken sentence, with transcription on",
-        "P-186, P-187",
-        "transcription_timing transcription_latency_ms",
-        400,
     ),
 )
