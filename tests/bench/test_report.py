@@ -21,6 +21,7 @@ from antiphon.bench.report import (
     to_json,
     write_conformance,
 )
+from antiphon.bench.report.picture import swimlanes
 
 __all__: list[str] = []
 
@@ -98,6 +99,20 @@ def test_neighbouring_deltas_of_one_response_are_one_line() -> None:
         "response.cancel"
     ]
     assert {line.lane for line in folded if line.lane} == {"R1 beside"}
+
+
+def test_a_response_that_never_was_has_no_bar_and_a_remark_has_its_line() -> None:
+    tracer = Tracer()
+    cancel = {"type": "response.cancel", "response_id": "resp_nobody"}
+    lines = (
+        *traced().trace,
+        tracer.line(45.0, Side.CLIENT, cancel),
+        tracer.note(46.0, "over <now>"),
+    )
+    drawn = swimlanes(lines)
+    assert drawn.count('<rect class="bar') == 1
+    assert "46 ms: over &lt;now&gt;" in drawn
+    assert swimlanes([tracer.line(0.0, Side.CLIENT, cancel)]) == ""
 
 
 class Nesting(HTMLParser):

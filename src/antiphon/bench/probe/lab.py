@@ -419,6 +419,8 @@ class Lab:
         if talk.has_fence:  # what is on its way comes first
             talk.send(talk.fence)
             await talk.passed(patience=self.plan.patience + 6 * self.long_s)
+        if talk.running:
+            talk.remark("from here on, what still runs is only brought to its end")
         for run in talk.running:
             talk.send(self.cancel(run))
         limit = self.plan.patience + 3 * self.long_s

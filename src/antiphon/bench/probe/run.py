@@ -211,14 +211,15 @@ def _trace(frames: Sequence[Frame]) -> tuple[Line, ...]:
     if not frames:
         return ()
     tracer, began = Tracer(), frames[0].at
-    return tuple(
-        tracer.line(
-            (frame.at - began) * 1000,
-            Side.CLIENT if frame.sent else Side.SERVER,
-            frame.event if frame.event is not None else frame.raw,
-        )
-        for frame in frames[:_MOST_LINES]
-    )
+
+    def line(frame: Frame) -> Line:
+        at_ms = (frame.at - began) * 1000
+        if frame.note:
+            return tracer.note(at_ms, frame.note)
+        side = Side.CLIENT if frame.sent else Side.SERVER
+        return tracer.line(at_ms, side, frame.raw if frame.event is None else frame.event)
+
+    return tuple(line(frame) for frame in frames[:_MOST_LINES])
 
 
 def _grouped(cases: Sequence[Case], experiments: Sequence[Experiment]) -> tuple[Case, ...]:

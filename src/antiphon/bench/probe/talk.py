@@ -41,12 +41,14 @@ class Frame:
         sent: whether it is ours.
         event: parsed, or None if it is no JSON object.
         raw: as it came; kept only if it is no JSON object.
+        note: a remark of the probe's own, in place of a frame.
     """
 
     at: float
     sent: bool
     event: Json | None
     raw: bytes = b""
+    note: str = ""
     place: int = 0
 
     @property
@@ -195,6 +197,10 @@ class Talk:
             self._wire.send_text(*raw)
         return frames
 
+    def remark(self, note: str) -> None:
+        """Say something between the frames, for who reads the trace."""
+        self._keep(Frame(self._loop.time(), False, None, note=note))
+
     # Fences
 
     @property
@@ -270,7 +276,7 @@ class Talk:
         return [
             frame
             for frame in self.frames[mark:]
-            if not frame.sent and (not kinds or frame.kind in kinds)
+            if not frame.sent and not frame.note and (not kinds or frame.kind in kinds)
         ]
 
     def runs_since(self, mark: int) -> list[Run]:

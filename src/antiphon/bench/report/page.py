@@ -18,7 +18,8 @@ _LEGEND = (
     "Each bar is one response from <code>response.created</code> to <code>response.done</code>; "
     "the darker stripe is its output. ✕ on the upper line is a cancel; its red line ends at the "
     "response it names, and is dashed if it names none. | is the fence, a harmless "
-    "<code>session.update</code>; ! is an error. Point at a sign to read it."
+    "<code>session.update</code>; ! is an error. A dotted line is a remark; behind the probe's, "
+    "what still runs is only brought to its end. Point at a sign to read it."
 )
 
 

@@ -24,7 +24,8 @@ def swimlanes(lines: Sequence[Line]) -> str:
     Args:
         lines: the trace, in order; several deltas may be one line.
     """
-    lanes = list(dict.fromkeys(line.lane for line in lines if line.lane))
+    ran = (line.lane for line in lines if line.lane and line.side is Side.SERVER)
+    lanes = list(dict.fromkeys(ran))
     if not lanes:
         return ""
     last = max((line.until_ms or line.at_ms) for line in lines)
@@ -42,9 +43,11 @@ def swimlanes(lines: Sequence[Line]) -> str:
         parts.append(_label(rows[lane], lane))
         parts += _bar(lines, lane, rows[lane], scale)
     for line in lines:
-        if line.side is Side.CLIENT:
+        if line.side is Side.NOTE:
+            parts += _note(scale.x(line.at_ms), height, line)
+        elif line.side is Side.CLIENT:
             parts += _sent(line, rows, scale, replies)
-        elif line.side is Side.SERVER and not line.lane:
+        elif not line.lane:
             kind, sign = _SIGNS.get(line.role, ("came", "▴"))
             kind = "came" if kind == "sent" else kind
             parts.append(_mark(scale.x(line.at_ms), replies, kind, sign, line))
@@ -124,6 +127,13 @@ def _sent(line: Line, rows: dict[str, float], scale: _Scale, bottom: float) -> l
         )
     parts.append(_mark(x, rows[""], kind, sign, line))
     return parts
+
+
+def _note(x: float, height: float, line: Line) -> list[str]:
+    """Where the probe or the player says something: a dotted line, its words when pointed at."""
+    title = f"<title>{line.at_ms:.0f} ms: {escape(line.text)}</title>"
+    place = f'x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{height - 16}"'
+    return [f'<line class="note" {place}>{title}</line>']
 
 
 def _mark(x: float, y: float, kind: str, sign: str, line: Line) -> str:
