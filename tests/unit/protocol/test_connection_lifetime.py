@@ -11,7 +11,7 @@ from antiphon.exceptions import (
     ResponseRejected,
 )
 from antiphon.protocol.connection import Connection
-from antiphon.protocol.effects import Refused
+from antiphon.protocol.effects import Answered, Refused, Send
 from antiphon.protocol.options import Options
 from antiphon.protocol.playback import TruncatePoint
 from antiphon.protocol.response import OnBusy
@@ -328,3 +328,27 @@ def test_truncation_that_was_not_answered_keeps_its_words_out_of_the_replay() ->
     old.truncate_item(TruncatePoint("item_1", 0, 0), 0.0)
     new.follow(old)
     assert new.snapshot().items == ()
+
+
+def test_what_was_asked_before_the_loss_is_answered_after_the_replay() -> None:
+    # In the order in which they are sent, which is not that in which they were asked.
+    old, new = connection(), Connection("u", online=False)
+    old.update_session({"voice": "cedar"}, 0.0)
+    old.receive(said.SessionUpdated(session={"voice": "cedar"}), 0.0)
+    request, _ = old.update_session({"instructions": "Be brief."}, 0.0)
+    new.follow(old)
+    assert new.resume(new.snapshot(), 0.0) == []
+    sent = [effect.event for effect in new.go_online(0.0) if isinstance(effect, Send)]
+    assert [event.session for event in sent if isinstance(event, SessionUpdate)] == [
+        {"type": "realtime", "voice": "cedar"},
+        {"type": "realtime", "instructions": "Be brief."},
+    ]
+    (replayed,) = new.receive(said.SessionUpdated(session={"voice": "cedar"}), 0.0)
+    assert isinstance(replayed, Answered) and replayed.request is not request
+    (answered,) = new.receive(said.SessionUpdated(session={"instructions": "Be brief."}), 0.0)
+    assert isinstance(answered, Answered) and answered.request is request
+    assert new.snapshot().session == {
+        "type": "realtime",
+        "voice": "cedar",
+        "instructions": "Be brief.",
+    }
