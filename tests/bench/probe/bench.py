@@ -12,7 +12,7 @@ from antiphon.bench.report import Report, Setting
 from antiphon.cli.demo.files import spoken_sentence
 from antiphon.emulator import Behaviour, MemoryConnector, Script, run_virtual
 
-__all__ = ["Far", "probed", "settings", "shown_as"]
+__all__ = ["URL", "Far", "probed", "settings", "shown_as"]
 
 URL = "ws://emulator/v1/realtime"
 

@@ -5,10 +5,21 @@ from enum import EnumType
 
 import pytest
 
+from antiphon.bench.probe import ALL, Lab, Plan
+from antiphon.bench.probe.lab import Inconclusive
 from antiphon.bench.report import Mark, Report
-from antiphon.emulator import PROFILES, Behaviour, Pace, Script, fail, profile
+from antiphon.emulator import (
+    PROFILES,
+    Behaviour,
+    MemoryConnector,
+    Pace,
+    Script,
+    fail,
+    profile,
+    run_virtual,
+)
 from antiphon.emulator.knobs.calls import CallKnobs
-from tests.bench.probe.bench import probed, settings, shown_as
+from tests.bench.probe.bench import URL, Far, probed, settings, shown_as
 
 __all__: list[str] = []
 
@@ -214,6 +225,35 @@ def test_answers_too_short_to_be_cut_prove_nothing() -> None:
         assert settings(report)[knob].value is None, knob
     cases = {case.key: case for case in report.subjects[0].cases}
     assert cases["bare-beside-two"].mark is Mark.INCONCLUSIVE
+
+
+def test_an_answer_that_ended_before_the_cancel_was_read_proves_nothing() -> None:
+    # It takes 300 ms to count to forty, and a cancel that is sent on its first word as long again.
+    report = probed(far=(0.150, 0.0, 1), numbers=40)
+    for case in report.subjects[0].cases:
+        if case.key.startswith(("bare-beside", "bare-default", "cancel-by-id", "cancel-one")):
+            assert case.mark is Mark.INCONCLUSIVE, (case.key, case.verdict)
+    for knob in ("cancel_no_id_scope", "cancel_target", "create_when_busy", "cancel_latency_ms"):
+        assert settings(report)[knob].value is None, knob
+
+
+@pytest.mark.parametrize("key", ["bare-beside-two", "bare-default", "cancel-one-of-two"])
+def test_no_cancel_is_judged_by_a_response_that_was_over(key: str) -> None:
+    (one,) = [experiment for experiment in ALL if experiment.key == key]
+
+    async def main() -> None:
+        near = MemoryConnector()
+        plan = Plan(url=URL, headers={}, dial=Far(near, 0.150, 0.0, 1), numbers=40)
+        lab = Lab(plan)
+        await lab.open()
+        lab.know.seen["cancel_by_id"], lab.pace = "stops", 1.0
+        try:
+            with pytest.raises(Inconclusive, match="over before the cancel was read"):
+                await one.run(lab)
+        finally:
+            lab.close()
+
+    run_virtual(main())
 
 
 def test_a_script_without_answers_to_the_probe_is_told_as_such() -> None:
