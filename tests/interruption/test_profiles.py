@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import Any
 
 import pytest
+from msgspec.structs import asdict
 
 import antiphon
 from antiphon.emulator import PROFILES
@@ -14,17 +15,23 @@ __all__: list[str] = []
 for _name in ("test_who_is_stopped", "test_when_it_is_asked", "test_when_all_goes_wrong"):
     import_module(f"tests.interruption.{_name}")
 
-SUPERSEDING = antiphon.Options().tolerances | {antiphon.Tolerance.SUPERSEDES}
+
+def options_for(name: str) -> dict[str, Any]:
+    usual = asdict(antiphon.Options())
+    known = asdict(antiphon.Options.for_server(name))
+    return {setting: value for setting, value in known.items() if value != usual[setting]}
+
+
 HOW: dict[str, dict[str, Any]] = {
     "openai": {},
     "openai-2025-06-03": {},
     "azure": {},
     "azure-beta": {"dialect": "beta"},
     "xai": {"dialect": "beta"},
-    "localai": {"options": {"tolerances": SUPERSEDING}},
-    "speaches": {"options": {"tolerances": SUPERSEDING, "echoes_metadata": False}},
+    "localai": {"options": options_for("localai")},
+    "speaches": {"options": options_for("speaches")},
     "speech-to-speech": {},
-    "aimock": {"options": {"echoes_metadata": False}},
+    "aimock": {"options": options_for("aimock")},
     "litellm": {},
 }
 

@@ -1,7 +1,10 @@
 """What can be set about a connection's behaviour. Times are in seconds."""
 
+from typing import Any, Self
+
 import msgspec
 
+from antiphon.exceptions import LocalProtocolError
 from antiphon.protocol.response import Tolerance
 
 __all__ = ["DEFAULT_TOLERANCES", "Options"]
@@ -58,3 +61,32 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     call: bool = False
     playback_timeout: float = 2.0
     heard_timeout: float = 0.25
+
+    @classmethod
+    def for_server(cls, name: str, **settings: Any) -> Self:
+        """What is known to suit a server other than OpenAI's.
+
+            antiphon.connect(url=…, options=Options.for_server("speaches"))
+
+        Args:
+            name: `"speaches"` (P-309), `"localai"` (P-303), `"aimock"` (P-466).
+            settings: any of the attributes above, which then go before what is known.
+
+        Raises:
+            LocalProtocolError: no such server is known here; most need nothing.
+        """
+        known = _FOR_SERVERS.get(name)
+        if known is None:
+            names = ", ".join(map(repr, sorted(_FOR_SERVERS)))
+            raise LocalProtocolError(
+                f"nothing is known of a server {name!r}; there is {names}, and most need no options"
+            )
+        return cls(**{**known, **settings})
+
+
+_SUPERSEDING = DEFAULT_TOLERANCES | {Tolerance.SUPERSEDES}
+_FOR_SERVERS: dict[str, dict[str, Any]] = {
+    "aimock": {"echoes_metadata": False},
+    "localai": {"tolerances": _SUPERSEDING},
+    "speaches": {"tolerances": _SUPERSEDING, "echoes_metadata": False},
+}
