@@ -54,8 +54,12 @@ test-livekit-oldest: check-python  ## the LiveKit tests with the oldest livekit-
 	    && touch $(OLDEST)/.ready; }
 	$(OLDEST)/bin/python -m pytest tests/livekit
 
-conformance: $(DEV_READY)  ## probe other people's servers; writes docs/conformance.md
+conformance: $(DEV_READY)  ## probe servers and prove clients of other people's; writes docs/conformance.md
 	$(BIN)/python -m tests.conformance
+	@mkdir -p .cache/conformance
+	-$(BIN)/antiphon prove all --cache .cache/interop --html .cache/conformance/clients.html \
+	    --json > .cache/conformance/clients.json
+	$(BIN)/python -m antiphon.bench.report docs/conformance.md .cache/conformance/clients.json
 
 bench: $(DEV_READY)  ## measure beside the floor, bare libraries and other clients (an hour)
 	$(BIN)/python -m benchmarks

@@ -1,6 +1,7 @@
 """`antiphon prove`, as a process, with antiphon over a real socket."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from tests.helpers.command import antiphon
 
 __all__: list[str] = []
 
+PAGE = Path(__file__).parents[2] / "docs" / "prove.md"
 WRONG = Path(__file__).parents[1] / "prove" / "wrong"
 
 
 def test_antiphon_is_proved_over_sockets(tmp_path: Path) -> None:
     page = tmp_path / "report.html"
-    arguments = ["--only", "isolation", "--only", "it-can-be-awaited", "--json", "-"]
+    arguments = ["--only", "isolation", "--only", "it-can-be-awaited", "--json"]
     done = antiphon("prove", "antiphon", *arguments, "--html", str(page))
     report = from_json(done.stdout)
     (subject,) = report.subjects
@@ -34,7 +36,7 @@ def test_antiphon_is_proved_over_sockets(tmp_path: Path) -> None:
 
 
 def test_a_program_of_ones_own_that_dies_is_a_failure() -> None:
-    done = antiphon("prove", str(WRONG / "dies.py"), "--only", "text-turn")
+    done = antiphon("prove", str(WRONG / "dies.py"), "--only", "text-turn", "--no-html")
     assert done.returncode == 1
     assert "the program is gone: its process ended with status 3" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
@@ -42,8 +44,24 @@ def test_a_program_of_ones_own_that_dies_is_a_failure() -> None:
 
 def test_a_command_of_ones_own_is_run() -> None:
     command = f"{sys.executable} {WRONG / 'babbles.py'}"
-    done = antiphon("prove", command, "--only", "text-turn", "--json", "-")
+    done = antiphon("prove", command, "--only", "text-turn", "--json", "--no-html")
     assert "no observation" in json.loads(done.stdout)["subjects"][0]["cases"][0]["verdict"]
+
+
+def test_the_program_in_the_documents_passes(tmp_path: Path) -> None:
+    (found,) = re.findall(r"```python\n(# my_client.py\n.*?)```", PAGE.read_text(), re.DOTALL)
+    program = tmp_path / "my_client.py"
+    program.write_text(found)
+    played = ["text-turn", "stragglers-are-not-heard", "stops-two-asides"]
+    only = [word for name in played for word in ("--only", name)]
+    done = antiphon("prove", str(program), *only, "--json", "--no-html")
+    cases = json.loads(done.stdout)["subjects"][0]["cases"]
+    marks = {case["key"]: case["mark"] for case in cases}
+    assert marks == {
+        "text-turn": "pass",
+        "stragglers-are-not-heard": "pass",
+        "stops-two-asides": "not applicable",  # it has no `aside`
+    }
 
 
 def test_the_list_names_every_scenario(capsys: pytest.CaptureFixture[str]) -> None:

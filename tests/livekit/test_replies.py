@@ -6,7 +6,18 @@ from typing import Any
 import pytest
 from livekit.agents import llm
 
-from antiphon.emulator import Pace, answer, call, fail, incomplete, say, silence, text
+from antiphon.emulator import (
+    Faults,
+    Pace,
+    answer,
+    call,
+    fail,
+    incomplete,
+    on,
+    say,
+    silence,
+    text,
+)
 from antiphon.emulator.audio import speech
 from tests.livekit.harness import BOTH, emulated, open_session, until
 
@@ -276,3 +287,17 @@ async def test_say_is_left_to_a_voice_of_the_framework(plugin: str) -> None:
                 assert "TTS" in str(said)
             else:
                 raise AssertionError("say() did not raise")
+
+
+async def test_a_reply_that_was_never_announced_is_given_whole() -> None:
+    """P-311: a server without `response.created`, on a client that counts on it."""
+    without = Faults(on("response.created").drop())
+    script = say("Hello there.", ms=400)
+    async with (
+        emulated(script, faults=without) as server,
+        open_session("antiphon", server) as it,
+    ):
+        reply = await it.reply()
+        (message,) = reply.messages
+        assert message.text == "Hello there."
+        assert [(span.start_ms, span.end_ms) for span in speech.spans(message.pcm)] == [(0, 400)]

@@ -45,8 +45,15 @@ def add_arguments(parser: Parser) -> None:
         help=f"a scenario, or a group ({', '.join(GROUPS)}); may be repeated",
     )
     add("--list", action="store_true", help="list the scenarios and end")
-    add("--json", metavar="FILE", help="write the report as JSON ('-': print it)")
-    add("--html", metavar="FILE", help="write the report as a page, with the trace of each failure")
+    add("--json", action="store_true", help="print the whole report as JSON")
+    add(
+        "--html",
+        type=Path,
+        default=Path("antiphon-prove.html"),
+        metavar="FILE",
+        help="the report with the exchange of each failure (default: %(default)s)",
+    )
+    add("--no-html", action="store_true", help="write no such file")
     add("--jobs", type=int, default=3, help="scenarios at once (default: %(default)s)")
     add("--cache", type=Path, default=None, metavar="FOLDER", help="where clients are installed")
 
@@ -71,15 +78,10 @@ def run(args: argparse.Namespace) -> int:
     if not results:
         return 1
     report = report_of(results, {one.name: one for one in clients}, SCENARIOS)
-    if args.json == "-":
-        print(to_json(report))
-    else:
-        print(text_report(report))
-        if args.json:
-            Path(args.json).write_text(to_json(report), encoding="utf-8")
-    if args.html:
-        Path(args.html).write_text(html_page(report), encoding="utf-8")
-        print(f"The traces are in {args.html}", file=sys.stderr)
+    print(to_json(report) if args.json else text_report(report))
+    if not args.no_html:
+        args.html.write_text(html_page(report), encoding="utf-8")
+        print(f"the report with the exchange of each failure: {args.html}", file=sys.stderr)
     failed = any(one.verdict is Verdict.FAIL for found in results.values() for one in found)
     return 1 if failed or missing else 0
 

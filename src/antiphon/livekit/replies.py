@@ -86,7 +86,10 @@ class Replies:
             )
         waiting = self._waiting.get(handle)
         if waiting is not None:
-            if waiting.done() or handle.outcome is not None:
+            outcome = handle.outcome
+            # P-311: one that was never announced is known from its end, and is all here.
+            whole = outcome is None or outcome.kind is OutcomeKind.COMPLETED
+            if waiting.done() or not whole:
                 return  # cancelled just now: the response is about to be
             del self._waiting[handle]
         self._watches[handle] = generation.watch

@@ -254,11 +254,12 @@ class Connection:
     def truncate_points(self, item_ids: Sequence[str], heard_ms: int) -> list[TruncatePoint]:
         """Where to truncate when `heard_ms` of these items, played in this order, were heard.
 
-        Nowhere, on a server that has refused it for want of such a thing (P-299).
+        Nowhere, on a server that has refused it for want of such a thing (P-299), and not in
+        items of out-of-band responses, which the server does not keep (P-31).
         """
         if not self._items.truncates:
             return []
-        return self._playback.truncate_points(list(item_ids), heard_ms)
+        return self._playback.truncate_points(self._items.in_conversation(item_ids), heard_ms)
 
     def append_audio(self, audio: bytes) -> InputAudioBufferAppend:
         """The event to send for audio in the session's input format, while there is a socket.

@@ -4,7 +4,7 @@
 which a client may create it (see `snapshot`); what has to wait until then waits here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -198,6 +198,10 @@ class Items:
         self._out_of_band[item_id] = None
         if len(self._out_of_band) > self._remembered:
             del self._out_of_band[next(iter(self._out_of_band))]
+
+    def in_conversation(self, item_ids: Sequence[str]) -> list[str]:
+        """Those that no response brought forth out of band: the server keeps none of these."""
+        return [one for one in item_ids if one not in self._out_of_band]
 
     def learn(self, item: Item) -> None:
         """An item of a response of the default conversation is complete."""

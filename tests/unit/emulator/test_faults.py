@@ -142,6 +142,18 @@ def test_hold_until_the_next_response() -> None:
     assert kinds == ["response.created", "response.created", "response.done", "response.done"]
 
 
+def test_what_is_held_until_another_of_its_kind_is_not_let_go_by_itself() -> None:
+    found = client(
+        on("response.created", nth=1).hold(until="response.created", same_response=False)
+    )
+    for number in ("1", "2"):
+        found.send("response.create", response={"conversation": "none", "metadata": {"n": number}})
+    created = [
+        e["response"]["metadata"]["n"] for e in found.events if e["type"] == "response.created"
+    ]
+    assert created == ["2", "1"]
+
+
 def test_event_of_no_response_lets_go_too() -> None:
     found = client(on("response.created").hold(until="conversation.item.done"))
     found.send("response.create")

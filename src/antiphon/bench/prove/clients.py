@@ -111,6 +111,8 @@ def _pinned(wanted: Path, package: str) -> str:
     return found[1] if found else ""
 
 
+_NO_QUEUE = "it queues nothing: who asks while a reply runs is told of the refusal"
+
 _ALL = (
     Client("antiphon", "antiphon's own Session", "antiphon", ADAPTERS / "antiphon_session.py"),
     Client(
@@ -127,6 +129,10 @@ _ALL = (
         "livekit-plugins-openai",
         FOREIGN / "livekit_session.py",
         ENVIRONMENTS["livekit"],
+        leaves={
+            "two-replies-asked-for": _NO_QUEUE,
+            "an-aside-frees-no-lane": _NO_QUEUE,
+        },
     ),
     Client(
         "livekit-agents",

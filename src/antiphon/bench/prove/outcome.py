@@ -9,7 +9,7 @@ from antiphon.bench.prove.clients import Client
 from antiphon.bench.prove.scenario import Result, Scenario, Verdict
 from antiphon.bench.report import Case, Mark, Report, Subject
 
-__all__ = ["report_of"]
+__all__ = ["question_of", "report_of"]
 
 _MARKS = {
     Verdict.PASS: Mark.PASS,
@@ -57,14 +57,19 @@ def _lead(name: str, results: Sequence[Result]) -> str:
     return f"{name} does {count[Verdict.PASS]} of {applicable} scenarios right{more}."
 
 
-def _case(result: Result, scenario: Scenario) -> Case:
+def question_of(scenario: Scenario) -> str:
+    """What is expected, and the public issues that it reproduces."""
     issues = f" ({', '.join(scenario.reproduces)})" if scenario.reproduces else ""
+    return f"{scenario.expects}{issues}"
+
+
+def _case(result: Result, scenario: Scenario) -> Case:
     details = [("reproduces", ", ".join(scenario.reproduces))] if scenario.reproduces else []
     if result.because:
         details.append(("seen", result.because))
     return Case(
         key=result.scenario,
-        question=f"{scenario.expects}{issues}",
+        question=question_of(scenario),
         group=scenario.group,
         mark=_MARKS[result.verdict],
         verdict=result.says or "as a correct client does",

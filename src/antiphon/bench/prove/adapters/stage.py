@@ -176,10 +176,13 @@ class Obedient:
         try:
             if name == "open":
                 self._client = self._kind(self._stage)
-            if self._client is None:
+            if self._client is not None:
+                await getattr(self._client, name)(**command)
+            elif name != "close":
                 raise Unsupported("not connected")
-            await getattr(self._client, name)(**command)
         except Unsupported as reason:
+            if name == "open":
+                self._client = None
             self._stage.tell("unsupported", n=number, why=str(reason))
         except Exception:
             self._stage.tell("failed", n=number, trace=traceback.format_exc())

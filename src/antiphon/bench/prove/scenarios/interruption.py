@@ -23,12 +23,12 @@ def _long() -> Script:
 async def _stopped(play: Play, *many: Spoken) -> None:
     """Check that the server has been made to stop these, and soon."""
     await play.until(lambda: all(one.status for one in many), SOON_S)
-    going_on = [one.words for one in many if one.status is None]
+    going_on = [one.words.rstrip(".") for one in many if one.status is None]
     cancels = [one.get("response_id", "(no id)") for one in play.record.sent("response.cancel")]
     play.check(
         not going_on,
-        f"{' and '.join(map(repr, going_on))} goes on after the interruption, unheard or not, "
-        "and is paid for",
+        "after the interruption the server goes on, heard or not, and it is paid for: "
+        + ", ".join(going_on),
         f"response.cancel sent with: {cancels or 'none was sent'}",
     )
     finished = [one.words for one in many if one.status == "completed"]
@@ -45,6 +45,7 @@ async def stops_the_reply_and_two_asides(play: Play) -> None:
     """A reply and two responses beside it: an interruption stops all three."""
     await play.open()
     await play.ask("story", "Tell me a story.")
+    await play.sent("Story")
     await play.aside("mood", "What is the mood?")
     await play.aside("order", "Which order is it?")
     many = [await play.sent(words, 300) for words in ("Story", "Mood", "Order")]
@@ -79,6 +80,7 @@ async def stops_all_where_a_bare_cancel_stops_none(play: Play) -> None:
     """A server on which a cancel without an id stops nothing while several are in flight."""
     await play.open()
     await play.ask("story", "Tell me a story.")
+    await play.sent("Story")
     await play.aside("mood", "What is the mood?")
     many = [await play.sent(words, 300) for words in ("Story", "Mood")]
     await play.do("interrupt")
@@ -265,6 +267,7 @@ async def it_can_be_awaited(play: Play) -> None:
     """Awaiting an interruption ends when the server has ended what was stopped, and says how."""
     await play.open()
     await play.ask("story", "Tell me a story.")
+    await play.sent("Story")
     await play.aside("mood", "What is the mood?")
     many = [await play.sent(words, 200) for words in ("Story", "Mood")]
     await play.do("interrupt")

@@ -17,7 +17,7 @@ scenario = ScenarioTable("tools")
         [
             answer(
                 call("get_weather", {"city": "Oslo"}, call_id="call_oslo"),
-                call("get_weather", {"city": "Rome"}, call_id="call_rome"),
+                call("get_weather", {"city": "Rome", "seconds": 0.3}, call_id="call_rome"),
             ),
             say("Both are sunny.", ms=400).always(),
         ]

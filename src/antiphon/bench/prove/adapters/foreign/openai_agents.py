@@ -24,6 +24,7 @@ class AgentsClient(Client):
         # Replies in the conversation carry no name of its user's: they come as they were asked for.
         self._asked: list[str] = []
         self._names: dict[str, str] = {}
+        self._open: list[str] = []
 
     async def open(self, *, url: str, http_url: str, text: bool, vad: bool, tool: bool) -> None:
         tell = self.stage.tell
@@ -55,6 +56,9 @@ class AgentsClient(Client):
         except Exception as error:
             self.stage.tell("session over", error=type(error).__name__, said=str(error))
         self.stage.tell("connection", state="over")
+        # Whoever reads the session's events has learnt it.
+        for reader in self._open:
+            self.stage.tell("ended", reader=reader, how="lost")
 
     def _tell(self, event: Any) -> None:
         """Report what a user of this client looks at."""
@@ -81,12 +85,7 @@ class AgentsClient(Client):
         tell = self.stage.tell
         match event["type"]:
             case "response.created":
-                found = event["response"].get("id") or ""
-                metadata = event["response"].get("metadata") or {}
-                if "reader" in metadata:
-                    self._names[found] = metadata["reader"]
-                elif self._asked:
-                    self._names[found] = self._asked.pop(0)
+                self._named(event["response"])
             case "response.output_text.delta":
                 reader = self._names.get(event["response_id"], event["response_id"])
                 tell("text", reader=reader, text=event["delta"])
@@ -94,16 +93,30 @@ class AgentsClient(Client):
                 response = event["response"]
                 facts = {"response": response["id"], "metadata": response.get("metadata")}
                 tell("done", status=response["status"], **facts)
-                reader = self._names.get(response["id"], response["id"])
+                reader = self._named(response)
                 tell("ended", reader=reader, how=response["status"])
+                if reader in self._open:
+                    self._open.remove(reader)
             case kind:
                 tell("event", type=kind)
 
+    def _named(self, response: dict[str, Any]) -> str:
+        found = response.get("id") or ""
+        metadata = response.get("metadata") or {}
+        if found not in self._names:
+            if "reader" in metadata:
+                self._names[found] = metadata["reader"]
+            elif self._asked:
+                self._names[found] = self._asked.pop(0)
+        return self._names.get(found, found)
+
     async def ask(self, *, reader: str, words: str, patience: float | None = None) -> None:
         self._asked.append(reader)
+        self._open.append(reader)
         await self._session.send_message(words)
 
     async def aside(self, *, reader: str, words: str) -> None:
+        self._open.append(reader)
         wanted = {
             "conversation": "none",
             "instructions": words,

@@ -53,6 +53,7 @@ class Conversation {
   // Replies in the conversation carry no name of its user's: they come as they were asked for.
   asked = [];
   names = new Map();
+  open_ = new Set();
 
   async open({ url, text, vad, tool: withTool }) {
     this.url = url;
@@ -81,6 +82,9 @@ class Conversation {
     this.session.on('transport_event', (event) => this.event(event));
     this.session.transport.on('connection_change', (status) => {
       tell('connection', { status, state: status === 'disconnected' ? 'over' : status });
+      if (status !== 'disconnected') return;
+      for (const reader of this.open_) tell('ended', { reader, how: 'lost' });
+      this.open_.clear();
     });
     await this.connect();
   }
@@ -91,6 +95,14 @@ class Conversation {
 
   name(id) {
     return this.names.get(id) ?? id ?? '';
+  }
+
+  named({ id, metadata }) {
+    if (!this.names.has(id)) {
+      const reader = metadata?.reader ?? this.asked.shift();
+      if (reader) this.names.set(id, reader);
+    }
+    return this.name(id);
   }
 
   history(history) {
@@ -104,13 +116,13 @@ class Conversation {
 
   event(event) {
     if (event.type === 'response.created') {
-      const { id, metadata } = event.response;
-      const reader = metadata?.reader ?? this.asked.shift();
-      if (reader) this.names.set(id, reader);
+      this.named(event.response);
     } else if (event.type === 'response.done') {
       const { id, status, metadata } = event.response;
       tell('done', { response: id, status, metadata });
-      tell('ended', { reader: this.name(id), how: status });
+      const reader = this.named(event.response);
+      tell('ended', { reader, how: status });
+      this.open_.delete(reader);
     } else if (event.type === 'response.output_text.delta') {
       tell('text', { reader: this.name(event.response_id), text: event.delta });
     } else if (event.type === 'conversation.item.input_audio_transcription.completed') {
@@ -122,10 +134,12 @@ class Conversation {
 
   ask({ reader, words }) {
     this.asked.push(reader);
+    this.open_.add(reader);
     this.session.sendMessage(words);
   }
 
   aside({ reader, words }) {
+    this.open_.add(reader);
     const response = { conversation: 'none', instructions: words, metadata: { reader } };
     this.session.transport.sendEvent({ type: 'response.create', response });
   }
