@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.bench.report import Mark, from_json
+from antiphon.bench.report import from_json
 from antiphon.cli.main import main
 from antiphon.cli.profile_file import ProfileFileError, profile_or_file, profile_text, read_profile
-from antiphon.emulator import profile
+from antiphon.emulator import ThreadedServer, profile
 from tests.bench.probe.bench import probed, settings
 from tests.cli.test_serve import serving
 from tests.helpers.command import COMMAND, environment
@@ -18,6 +18,7 @@ from tests.helpers.command import antiphon as run_antiphon
 __all__: list[str] = []
 
 KEY = "sk-verySecret123"
+SECONDS = 110  # a dozen, where the machine has little else to do
 
 
 async def run_probe(*arguments: str, cwd: Path, **changes: str) -> tuple[int, str, str]:
@@ -31,21 +32,22 @@ async def run_probe(*arguments: str, cwd: Path, **changes: str) -> tuple[int, st
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(58):
+    async with asyncio.timeout(SECONDS):
         out, err = await process.communicate()
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
 
 
+@pytest.mark.timeout(SECONDS + 30)
 async def test_a_server_is_probed_and_its_profile_served(tmp_path: Path) -> None:
-    async with serving("--api-key", KEY, "--profile", "openai-2025-06-03") as url:
-        code, out, err = await run_probe(
-            url, "--json", "--write-profile", "seen.toml", cwd=tmp_path, OPENAI_API_KEY=KEY
-        )
+    # In a thread, since a probe takes longer than `serving` gives its server to live.
+    with ThreadedServer(profile("openai-2025-06-03"), api_key=KEY) as server:
+        arguments = (server.url, "--json", "--write-profile", "seen.toml")
+        code, out, err = await run_probe(*arguments, cwd=tmp_path, OPENAI_API_KEY=KEY)
     assert code == 0, err
     report = from_json(out)
     assert settings(report)["cancel_no_id_scope"].value == "only_if_single"
-    assert "41/41" in err or f"{len(report.subjects[0].cases)}/" in err
+    assert f"{len(report.subjects[0].cases)}/" in err
     page = (tmp_path / "antiphon-probe.html").read_text()
     assert "<svg" in page
     for text in (out, err, page, (tmp_path / "seen.toml").read_text()):
@@ -129,4 +131,3 @@ def test_json_names_knobs_as_serve_does(capsys: pytest.CaptureFixture[str]) -> N
     }
     report = json.loads(json.dumps([one.name for one in probed().subjects[0].settings]))
     assert set(report) == {name for name in listed if not name.startswith("pace.")}
-    assert Mark.SEEN
