@@ -13,7 +13,7 @@ import antiphon
 
 
 async def main(words: str) -> None:
-    async with antiphon.connect(model="gpt-realtime") as session:
+    async with antiphon.connect() as session:
         await session.send_text(words)
         reply = session.create_response(output_modalities=["text"])
         async for delta in reply.text_stream:

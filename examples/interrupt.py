@@ -9,7 +9,7 @@ import antiphon
 
 
 async def main() -> None:
-    async with antiphon.connect(model="gpt-realtime") as session:
+    async with antiphon.connect() as session:
         reply = session.create_response(instructions="Count to 100, slowly.", purpose="reply")
         summary = session.create_response(
             instructions="Count to 90, slowly.", conversation="none", purpose="summary"

@@ -17,7 +17,7 @@ QUESTIONS = {
 
 
 async def main() -> None:
-    async with antiphon.connect(model="gpt-realtime") as session:
+    async with antiphon.connect() as session:
         await session.send_text("My bicycle is a week late! Where is it?")
         reply = session.create_response(instructions="Say: I am sorry. It comes on Tuesday.")
         asked = {

@@ -33,7 +33,7 @@ async def microphone(session: antiphon.Session, path: str) -> None:
 
 
 async def main(question: str, answer: str) -> None:
-    async with antiphon.connect(model="gpt-realtime", session=CONFIG) as session:
+    async with antiphon.connect(session=CONFIG) as session:
         session.on("turn", lambda turn: print(f"turn: {turn.phase}"))
         speaking = asyncio.create_task(microphone(session, question))
         with wave.open(answer, "wb") as file:

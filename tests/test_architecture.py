@@ -23,12 +23,13 @@ PACKAGE = SRC / "antiphon"
 MAY_IMPORT = {
     "exceptions": set[str](),
     "lazy": set[str](),
+    "models": set[str](),
     "wire": {"antiphon.exceptions"},
     "protocol": {"antiphon.exceptions", "antiphon.wire"},
-    "client": {"antiphon.exceptions", "antiphon.wire", "antiphon.protocol"},
+    "client": {"antiphon.exceptions", "antiphon.models", "antiphon.wire", "antiphon.protocol"},
     "tools": {"antiphon.exceptions", "antiphon.protocol", "antiphon.client"},
-    "emulator": {"antiphon.exceptions", "antiphon.lazy", "antiphon.wire"},
-    "livekit": {"antiphon", "antiphon.exceptions"},
+    "emulator": {"antiphon.exceptions", "antiphon.lazy", "antiphon.models", "antiphon.wire"},
+    "livekit": {"antiphon", "antiphon.exceptions", "antiphon.models"},
 }
 # Above these stand packages that may import everything below them; import-linter orders them.
 UNRESTRICTED = {"__init__", "bench", "cli", "trace", "__main__"}

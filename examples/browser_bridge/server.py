@@ -63,7 +63,7 @@ class Bridge:
                     self._session.append_audio(sound)
                     continue
                 for number, heard_ms in _heard(message["text"]):
-                    self._session.truncate(self._replies[number], heard_ms=heard_ms)
+                    _ = self._session.truncate(self._replies[number], heard_ms=heard_ms)
 
     async def _answer(self) -> None:
         """Each reply of the server's turn detection, to the page as it comes."""

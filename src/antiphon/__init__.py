@@ -1,6 +1,6 @@
 """Concurrent responses and exact interruption for the OpenAI Realtime API.
 
-async with antiphon.connect(model="gpt-realtime") as session:
+async with antiphon.connect() as session:
     answer = session.create_response(instructions="Say hello.")
     verdict = session.create_response(
         instructions="Is the caller angry? yes/no", conversation="none",
@@ -19,10 +19,11 @@ from antiphon.lazy import lazily
 if TYPE_CHECKING:
     from antiphon.client.connect import connect
     from antiphon.client.handle import FunctionCall, ResponseHandle, StreamLimits
-    from antiphon.client.pending import PendingReceipt, PendingRequest
+    from antiphon.client.listeners import Arrivals
+    from antiphon.client.pending import PendingReceipt, PendingRequest, PendingRequests
     from antiphon.client.reconnect import ReconnectPolicy
     from antiphon.client.session import Session
-    from antiphon.client.streams import Stream
+    from antiphon.client.streams import Moment, Stream
     from antiphon.client.transport import Connector, FrameHandler, PicowsConnector, Transport
     from antiphon.exceptions import (
         ConcurrencyError,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         ResponseRejected,
         StreamOverflow,
     )
+    from antiphon.models import DEFAULT_MODEL
     from antiphon.protocol.effects import Report, ReportKind
     from antiphon.protocol.input_audio import Turn
     from antiphon.protocol.interruption import Receipt, ReceiptEntry
@@ -48,10 +50,14 @@ if TYPE_CHECKING:
     from antiphon.protocol.response import Cause, Lane, Outcome, OutcomeKind, Tolerance
     from antiphon.protocol.snapshot import Snapshot
     from antiphon.tools import ToolError, Tools
+    from antiphon.wire.base import UNSET
     from antiphon.wire.items import ContentPart, ErrorInfo, Item, Usage
     from antiphon.wire.session_config import SessionConfig
 
 __all__ = [
+    "DEFAULT_MODEL",
+    "UNSET",
+    "Arrivals",
     "Cause",
     "ConcurrencyError",
     "ConnectError",
@@ -67,11 +73,13 @@ __all__ = [
     "Lane",
     "LocalProtocolError",
     "MissingDependency",
+    "Moment",
     "Options",
     "Outcome",
     "OutcomeKind",
     "PendingReceipt",
     "PendingRequest",
+    "PendingRequests",
     "PicowsConnector",
     "ProtocolError",
     "RealtimeError",
@@ -105,11 +113,14 @@ __all__ = [
 _HOMES = {
     "client.connect": "connect",
     "client.handle": "FunctionCall ResponseHandle StreamLimits",
-    "client.pending": "PendingReceipt PendingRequest",
+    "client.listeners": "Arrivals",
+    "client.pending": "PendingReceipt PendingRequest PendingRequests",
     "client.reconnect": "ReconnectPolicy",
     "client.session": "Session",
-    "client.streams": "Stream",
+    "client.streams": "Moment Stream",
     "client.transport": "Connector FrameHandler PicowsConnector Transport",
+    "models": "DEFAULT_MODEL",
+    "wire.base": "UNSET",
     "exceptions": (
         "ConcurrencyError ConnectError ConnectionClosed ConnectionClosedError "
         "ConnectionClosedOK LocalProtocolError MissingDependency ProtocolError "

@@ -160,7 +160,9 @@ class ResponseFailed(RealtimeError):
     """
 
     def __init__(self, outcome: object) -> None:
-        super().__init__(f"response failed: {outcome}")
+        error = getattr(outcome, "error", None)
+        said = getattr(error, "message", None)
+        super().__init__(f"the response ended as {outcome}" + (f": {said}" if said else ""))
         self.outcome = outcome
 
 

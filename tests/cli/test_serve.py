@@ -15,6 +15,7 @@ import pytest
 
 import antiphon
 import antiphon.cli.demo
+from antiphon.models import DEFAULT_MODEL
 from tests.helpers.command import COMMAND, environment
 from tests.helpers.command import antiphon as run_antiphon
 from tests.voice.chat_server import chat_server, finish, said, streams
@@ -70,7 +71,7 @@ async def test_knobs_and_profile_are_those_given() -> None:
     arguments = ("--profile", "openai-2025-06-03", "--set", "voice=cedar", "--seed", "7")
     async with serving(*arguments) as url, antiphon.connect(url=url) as session:
         assert session.config["audio"]["output"]["voice"] == "cedar"
-        assert session.config["model"] == "gpt-realtime"  # named by the client
+        assert session.config["model"] == DEFAULT_MODEL  # named by the client
 
 
 async def test_only_the_given_key_is_let_in() -> None:
@@ -79,7 +80,7 @@ async def test_only_the_given_key_is_let_in() -> None:
             async with antiphon.connect(url=url, api_key="wrong"):
                 pass
         async with antiphon.connect(url=url, api_key="right") as session:
-            assert session.config["model"] == "gpt-realtime"
+            assert session.config["model"] == DEFAULT_MODEL
 
 
 @pytest.mark.parametrize(

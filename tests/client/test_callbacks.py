@@ -259,7 +259,7 @@ async def test_an_iterator_that_is_left_listens_no_more() -> None:
         await asyncio.sleep(0)
         peer.line.say({"type": "brand.new"})
         assert (await soon(waiting)).type == "brand.new"
-        await events.aclose()  # type: ignore[attr-defined]
+        await events.aclose()
         assert session._listeners == {} and session._observers == []
 
 

@@ -7,6 +7,7 @@ import pytest
 import antiphon
 from antiphon import ConnectError
 from antiphon.client.endpoint import resolve, without_secrets
+from antiphon.models import DEFAULT_MODEL
 from antiphon.wire.dialects import BETA, GA
 
 __all__: list[str] = []
@@ -24,7 +25,7 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_by_default_openai_with_the_key_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     endpoint = resolve()
-    assert endpoint.url == "wss://api.openai.com/v1/realtime?model=gpt-realtime"
+    assert endpoint.url == f"wss://api.openai.com/v1/realtime?model={DEFAULT_MODEL}"
     assert endpoint.headers == {"Authorization": f"Bearer {KEY}"}
     assert endpoint.dialect is GA
 
@@ -57,7 +58,7 @@ def test_url_is_the_whole_address(given: str, url: str) -> None:
 
 def test_base_url_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "https://proxy/v1")
-    assert resolve(api_key=KEY).url == "wss://proxy/v1/realtime?model=gpt-realtime"
+    assert resolve(api_key=KEY).url == f"wss://proxy/v1/realtime?model={DEFAULT_MODEL}"
     assert resolve(api_key=KEY, base_url="https://mine/v1").url.startswith("wss://mine/")
     assert resolve(api_key=KEY, url="wss://whole/realtime").url.startswith("wss://whole/")
 

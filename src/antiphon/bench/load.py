@@ -21,6 +21,7 @@ from antiphon.client.reconnect import ReconnectPolicy
 from antiphon.client.session import Session
 from antiphon.emulator.audio import speech
 from antiphon.exceptions import RealtimeError
+from antiphon.models import DEFAULT_MODEL
 
 __all__ = ["Measured", "Plan", "percentile", "run_load"]
 
@@ -44,7 +45,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     url: str
-    model: str = "gpt-realtime"
+    model: str = DEFAULT_MODEL
     api_key: str | None = None
     sessions: int = 100
     processes: int = 1

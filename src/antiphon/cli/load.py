@@ -15,6 +15,7 @@ import msgspec
 from antiphon.bench.load import Measured, Plan, percentile, run_load
 from antiphon.cli.arguments import Parser
 from antiphon.exceptions import ConnectError
+from antiphon.models import DEFAULT_MODEL
 
 __all__ = ["add_arguments", "run"]
 
@@ -32,7 +33,7 @@ def add_arguments(parser: Parser) -> None:
     parser.description = _DESCRIPTION
     add = parser.add_argument
     add("--url", help="endpoint, such as wss://host/v1/realtime (default: an emulator)")
-    add("--model", default="gpt-realtime", help="model to ask for (default: %(default)s)")
+    add("--model", default=DEFAULT_MODEL, help="model to ask for (default: %(default)s)")
     add("--sessions", type=_count, default=50, help="sessions at once (default: %(default)s)")
     add("--processes", type=_count, default=1, help="processes (default: %(default)s)")
     add("--responses", type=_count, default=2, help="in flight per session (default: %(default)s)")

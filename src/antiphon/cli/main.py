@@ -34,7 +34,7 @@ Begin with:
   antiphon COMMAND --help        what a command takes
 
 In Python:
-  async with antiphon.connect(model="gpt-realtime") as session: ...
+  async with antiphon.connect() as session: ...
 """
 
 

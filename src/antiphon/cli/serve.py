@@ -29,6 +29,7 @@ from antiphon.emulator import (
 from antiphon.emulator.audio.formats import PCM16
 from antiphon.emulator.audio.vad import VoiceDetector
 from antiphon.exceptions import MissingDependency
+from antiphon.models import DEFAULT_MODEL
 
 __all__ = ["add_arguments", "run"]
 
@@ -49,8 +50,8 @@ Point a client at it; any key will do{unless}:
   antiphon         antiphon.connect(url="{ws}")
   livekit          antiphon.realtime.RealtimeModel(base_url="{http}")
                    (from livekit.plugins import antiphon; or the stock openai)
-  openai-python    AsyncOpenAI(base_url="{http}").realtime.connect(model="gpt-realtime")
-  openai-agents    runner.run(model_config={{"url": "{ws}?model=gpt-realtime"}})
+  openai-python    AsyncOpenAI(base_url="{http}").realtime.connect(model="{model}")
+  openai-agents    runner.run(model_config={{"url": "{ws}?model={model}"}})
   pipecat          OpenAIRealtimeLLMService(base_url="{ws}")
 
 Ctrl-C stops it."""
@@ -194,7 +195,9 @@ async def _serve(server: EmulatorServer, args: argparse.Namespace) -> int:
         unless = "" if args.api_key is None else " that is the one given"
         print(f"antiphon serve, profile {args.profile}: {server.url}\n")
         print(
-            _CLIENTS.format(http=server.http_url, ws=server.url, key=key, unless=unless),
+            _CLIENTS.format(
+                http=server.http_url, ws=server.url, key=key, unless=unless, model=DEFAULT_MODEL
+            ),
             flush=True,
         )
         _warn_if_deaf()

@@ -6,7 +6,15 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
-from antiphon.client.endpoint import DEFAULT_MODEL, Endpoint, resolve
+from antiphon.client.arguments import (
+    a_choice,
+    a_function,
+    a_mapping,
+    a_time,
+    an_instance,
+    an_int,
+)
+from antiphon.client.endpoint import Endpoint, resolve
 from antiphon.client.handle import ResponseHandle, StreamLimits
 from antiphon.client.reconnect import ReconnectPolicy
 from antiphon.client.session import Session
@@ -64,7 +72,7 @@ class Connecting:
 
 def connect(
     *,
-    model: str = DEFAULT_MODEL,
+    model: str | None = None,
     url: str | None = None,
     base_url: str | None = None,
     api_key: str | None = None,
@@ -82,19 +90,22 @@ def connect(
     connector: Connector | None = None,
     connect_timeout: float = 15.0,
     batch_audio_ms: int = 0,
+    max_pending_bytes: int = 16 * 1024 * 1024,
     handle_type: type[ResponseHandle] = ResponseHandle,
     replay: Callable[[Snapshot], Snapshot] | None = None,
 ) -> Connecting:
     """Connect to a Realtime server.
 
-        async with antiphon.connect(model="gpt-realtime") as session: ...
+        async with antiphon.connect() as session: ...
 
     Args:
-        model: the model, or the deployment on Azure.
+        model: the model, or the deployment on Azure; default `antiphon.DEFAULT_MODEL`.
         url: the server's whole WebSocket address, such as `ws://127.0.0.1:8765/v1/realtime`.
         base_url: the address up to `/v1`; default `OPENAI_BASE_URL`, else OpenAI's.
         api_key: default `OPENAI_API_KEY`. Servers on this machine may do without.
-        session: the configuration to begin with, in GA's shape: `{"instructions": "…", …}`.
+        session: the configuration to begin with, in GA's shape: `{"instructions": "…", …}`. With
+            `"type": "transcription"` the session only transcribes: it has no model, is fed by
+            `append_audio`, and tells of `"turn"`s (P-469).
         azure_endpoint, azure_deployment, azure_ad_token, api_version: Azure; see `resolve`.
         headers: more headers for the handshake.
         dialect: `"beta"` for servers with the beta's event names; default: as the address implies.
@@ -108,6 +119,8 @@ def connect(
         connect_timeout: seconds until a session must exist.
         batch_audio_ms: gather microphone audio into frames of so much, and so send it later by as
             much; 100 instead of 20 ms pieces cost a fifth. 0 sends each piece as it comes.
+        max_pending_bytes: how much may wait for a slow network before `append_audio` raises, and
+            how much audio is kept for a server that has not answered yet.
         handle_type: the class of the handles, to add methods of your own.
         replay: is given what a new connection would be told after a loss, and returns what it is
             told instead.
@@ -118,15 +131,28 @@ def connect(
     Raises:
         ConnectError: no key, no address; and when entered: no session came about.
         RequestError: when entered: the server refused `session`.
-        LocalProtocolError: an argument is out of bounds.
+        LocalProtocolError: an argument is of no use; it is named.
     """
-    if max_in_flight is not None and max_in_flight < 1:
-        raise LocalProtocolError(f"max_in_flight is {max_in_flight}; it must be 1 or more, or None")
-    if batch_audio_ms < 0:
-        raise LocalProtocolError(f"batch_audio_ms is {batch_audio_ms}; it must be 0 or more")
-    chosen = options or Options()
+    chosen = Options() if options is None else an_instance("options", options, Options)
     if max_in_flight is not None:
+        an_int("max_in_flight", max_in_flight, 1, "1 or more, or None")
         chosen = replace(chosen, max_in_flight=max_in_flight)
+    config = {} if session is None else a_mapping("session", session)
+    settings = {
+        "config": config,
+        "options": chosen,
+        "limits": None if limits is None else an_instance("limits", limits, StreamLimits),
+        "reconnect": (
+            None if reconnect is None else an_instance("reconnect", reconnect, ReconnectPolicy)
+        ),
+        "connect_timeout": a_time("connect_timeout", connect_timeout),
+        "batch_audio_ms": an_int("batch_audio_ms", batch_audio_ms, 0),
+        "max_pending_bytes": an_int("max_pending_bytes", max_pending_bytes, 1),
+        "handle_type": _handle_type(handle_type),
+        "replay": None if replay is None else a_function("replay", replay),
+    }
+    if connector is not None:
+        a_function("connector", connector)
     endpoint = resolve(
         model=model,
         url=url,
@@ -137,18 +163,17 @@ def connect(
         azure_ad_token=azure_ad_token,
         api_version=api_version,
         headers=headers,
-        dialect=Dialect(dialect) if dialect is not None else None,
+        dialect=None if dialect is None else Dialect(a_choice("dialect", dialect, list(Dialect))),
         # A connector may say that it leads to a server without keys, as the emulator's does.
         needs_key=getattr(connector, "needs_key", True),
+        transcription=bool(config) and config.get("type") == "transcription",
     )
-    settings = {
-        "config": session,
-        "options": chosen,
-        "limits": limits,
-        "reconnect": reconnect,
-        "connect_timeout": connect_timeout,
-        "batch_audio_ms": batch_audio_ms,
-        "handle_type": handle_type,
-        "replay": replay,
-    }
+    if config and endpoint.transcription:
+        config.setdefault("type", "transcription")
     return Connecting(endpoint, connector or PicowsConnector(), settings)
+
+
+def _handle_type(kind: Any) -> type[ResponseHandle]:
+    if not (isinstance(kind, type) and issubclass(kind, ResponseHandle)):
+        raise LocalProtocolError("handle_type must be a class derived from ResponseHandle")
+    return kind

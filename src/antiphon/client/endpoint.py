@@ -1,17 +1,19 @@
 """Where to connect, and with which credentials."""
 
 import os
+import re
 from base64 import b64encode
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
-from antiphon.exceptions import ConnectError
+from antiphon.client.arguments import a_mapping, a_name, a_text
+from antiphon.exceptions import ConnectError, LocalProtocolError
+from antiphon.models import DEFAULT_MODEL
 from antiphon.wire.dialects import BETA, GA, Dialect
 
 __all__ = [
     "DEFAULT_BASE_URL",
-    "DEFAULT_MODEL",
     "Endpoint",
     "is_local",
     "resolve",
@@ -19,7 +21,8 @@ __all__ = [
 ]
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
-DEFAULT_MODEL = "gpt-realtime"
+# RFC 9110 §5.6.2: what names a header.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -31,6 +34,7 @@ class Endpoint(NamedTuple):
     url: str
     headers: Mapping[str, str]
     dialect: Dialect
+    transcription: bool = False
 
     def __repr__(self) -> str:
         return f"Endpoint({without_secrets(self.url)!r})"
@@ -50,7 +54,7 @@ def without_secrets(url: str) -> str:
 
 def resolve(
     *,
-    model: str = DEFAULT_MODEL,
+    model: str | None = None,
     url: str | None = None,
     base_url: str | None = None,
     api_key: str | None = None,
@@ -61,11 +65,12 @@ def resolve(
     headers: Mapping[str, str] | None = None,
     dialect: Dialect | None = None,
     needs_key: bool = True,
+    transcription: bool = False,
 ) -> Endpoint:
     """Work out the address and the headers.
 
     Args:
-        model: the model, or the deployment on Azure.
+        model: the model, or the deployment on Azure; default `DEFAULT_MODEL`.
         url: the whole address (`ws`, `wss`, `http` or `https`); `?model=` is added if missing.
         base_url: the address up to `/v1`, as other OpenAI clients take it. Default: the
             environment's `OPENAI_BASE_URL`, else OpenAI's.
@@ -79,6 +84,8 @@ def resolve(
             (`Authorization` or `api-key`) none are made here.
         dialect: the event names to speak; default: as the address implies.
         needs_key: False goes without credentials where none are to be had.
+        transcription: for a session that only transcribes, as `?intent=transcription` in `url`
+            also says; it has no model (P-469).
 
     A user and a password in the address are sent as `Authorization: Basic`, and never as part of
     it. `headers` and `api_key` come before them, the environment's key after them.
@@ -86,16 +93,46 @@ def resolve(
     Raises:
         ConnectError: no key is to be had for a server that is not on this machine, or the address
             is none.
+        LocalProtocolError: an argument is of no use; it is named.
     """
     if url is not None and base_url is not None:
         raise ConnectError("give url= or base_url=, not both")
-    own = {name.lower() for name in headers or {}} & {"authorization", "api-key"}
+    for name, given in {
+        "model": model,
+        "url": url,
+        "base_url": base_url,
+        "azure_endpoint": azure_endpoint,
+        "azure_deployment": azure_deployment,
+        "api_version": api_version,
+    }.items():
+        if given is not None and not a_text(name, given).isprintable():
+            raise LocalProtocolError(f"{name} holds characters that no address has")
+    for name, given in {"api_key": api_key, "azure_ad_token": azure_ad_token}.items():
+        if given is not None:
+            a_text(name, given)
+    if model is not None:
+        a_name("model", model)
+    headers = _headers(headers)
+    if transcription or (url is not None and _is_for_transcription(url)):
+        transcription = True
+        if model is not None:
+            raise LocalProtocolError(
+                "a transcription session takes no model=; name the transcriber in "
+                "session={'audio': {'input': {'transcription': {'model': …}}}}"
+            )
+    asked = {"intent": "transcription"} if transcription else {"model": model or DEFAULT_MODEL}
+    own = {name.lower() for name in headers} & {"authorization", "api-key"}
     if azure_endpoint is not None:
         if api_version is None:
-            path, query = "/openai/v1/realtime", {"model": azure_deployment or model}
+            path, query = "/openai/v1/realtime", asked
+            if azure_deployment and not transcription:
+                query = {"model": azure_deployment}
         else:
-            path = "/openai/realtime"
-            query = {"api-version": api_version, "deployment": azure_deployment or model}
+            path, query = "/openai/realtime", {"api-version": api_version}
+            if transcription:
+                query |= asked
+            if azure_deployment or not transcription:
+                query["deployment"] = azure_deployment or asked["model"]
         address = _join(azure_endpoint, path, query)
         key = _clean(api_key or os.environ.get("AZURE_OPENAI_API_KEY"))
         token = _clean(azure_ad_token)
@@ -103,10 +140,10 @@ def resolve(
         spoken = BETA if api_version is not None else GA
     else:
         if url is not None:
-            address = _join(url, "", {"model": model})
+            address = _join(url, "", asked)
         else:
             base = base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL
-            address = _join(base, "/realtime", {"model": model})
+            address = _join(base, "/realtime", asked)
         key = _clean(api_key)
         basic = None if own or key else _basic(address)
         if basic is None and not own:
@@ -116,7 +153,24 @@ def resolve(
             credentials = basic or {}
         spoken = GA
     address = _without_user(address)
-    return Endpoint(address, {**credentials, **(headers or {})}, dialect or spoken)
+    return Endpoint(address, {**credentials, **headers}, dialect or spoken, transcription)
+
+
+def _headers(headers: Any) -> dict[str, str]:
+    """Headers of the caller's own, none of which may smuggle in another (RFC 9110 §5.5)."""
+    checked: dict[Any, Any] = {} if headers is None else a_mapping("headers", headers)
+    for name, value in checked.items():
+        # Without the value, which may be the key.
+        if not (isinstance(name, str) and _TOKEN.fullmatch(name)):
+            raise LocalProtocolError("headers has a name that no header has")
+        if not (isinstance(value, str) and value.isprintable() and value.isascii()):
+            raise LocalProtocolError(f"headers[{name!r}] must be a str of printable ASCII")
+    return checked
+
+
+def _is_for_transcription(url: str) -> bool:
+    query = dict(parse_qsl(url.partition("?")[2]))
+    return query.get("intent") == "transcription"
 
 
 def _join(base: str, path: str, query: Mapping[str, str]) -> str:

@@ -1,11 +1,15 @@
 """What a caller holds of one response: its streams, its moments, its outcome."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
+from antiphon.client.arguments import a_bool, a_function, an_int
+from antiphon.client.audio import FromFormat, check_rate, format_in
+from antiphon.client.listeners import Listening
 from antiphon.client.streams import Moment, Stream
 from antiphon.exceptions import (
     ConnectionClosed,
@@ -46,6 +50,10 @@ class StreamLimits(msgspec.Struct, frozen=True, kw_only=True):
     text_chars: int = 4 * 1024 * 1024
     events: int = 20_000
 
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            an_int(name, getattr(self, name), 1)
+
 
 class FunctionCall(msgspec.Struct, frozen=True):
     """A function that the model asks to be called. Its arguments are complete (I8).
@@ -78,13 +86,15 @@ class FunctionCall(msgspec.Struct, frozen=True):
 class ResponseHandle:
     """One response. Made by `Session.create_response`, or by the server's own turn detection.
 
-    Cancelling a task that reads or awaits here never cancels the response; `cancel()` does.
+    Cancelling a task that reads or awaits here never cancels the response; `cancel()` does, and so
+    does leaving a block of `async with session.create_response(...) as reply:`.
     """
 
     __slots__ = (
         "__weakref__",
         "_created",
         "_done",
+        "_form",
         "_limits",
         "_played",
         "_response",
@@ -100,12 +110,15 @@ class ResponseHandle:
         self._session = session
         self._response = response
         self._limits = limits
+        params = response.params
+        # The format of its sound, where its own differs from the session's.
+        self._form = format_in({"audio": params.audio}, "output") if params is not None else None
         self._created: Moment[bool] = Moment()
         self._done: Moment[Outcome] = Moment()
         self._played: Moment[PlaybackKind] | None = None
         # Once True nothing of the response reaches anybody any more (I1).
         self._silent = False
-        self._subscribers: list[Callable[[ServerEvent], None]] = []
+        self._subscribers: list[Listening] = []
         self.audio: Stream[bytes] = Stream(limits.audio_bytes)
         """Decoded audio in the session's output format (by default PCM16 LE, mono, 24 kHz)."""
         self.text_stream: Stream[str] = Stream(limits.text_chars)
@@ -178,7 +191,7 @@ class ResponseHandle:
     # --- what can be awaited --------------------------------------------------------------------
 
     @property
-    def created(self) -> Awaitable[bool]:
+    def created(self) -> Moment[bool]:
         """Whether the server created it; False when it was cancelled before that.
 
         Awaiting raises `ResponseRejected`, `RequestTimeout` or `ConnectionClosed` when it never
@@ -187,8 +200,11 @@ class ResponseHandle:
         return self._created
 
     @property
-    def done(self) -> Awaitable[Outcome]:
-        """How it ended. Never raises and always comes: by the server's word or by a deadline."""
+    def done(self) -> Moment[Outcome]:
+        """How it ended. Never raises and always comes: by the server's word or by a deadline.
+
+        `if handle.done:` asks without waiting, as `outcome` does.
+        """
         return self._done
 
     @property
@@ -244,9 +260,32 @@ class ResponseHandle:
         """
         return "".join([part async for part in self.text_stream])
 
+    def pcm(self, sample_rate: int = 24000) -> AsyncIterator[bytes]:
+        """Read `audio` to its end as PCM16 little-endian, mono, at this rate.
+
+        Args:
+            sample_rate: Hz; another than the server's needs `antiphon[audio]`. In a G.711
+                session the server's is 8000, and the bytes are decoded here.
+
+        Raises:
+            LocalProtocolError: no such rate.
+            MissingDependency: resampling is not installed.
+            ResponseFailed, ResponseRejected, RequestTimeout, ConnectionClosed: as the stream.
+        """
+        check_rate(sample_rate)
+        form = self._form or self._session._output_format()
+        return self._converted(FromFormat(form, sample_rate))
+
+    async def _converted(self, converter: FromFormat) -> AsyncIterator[bytes]:
+        async for chunk in self.audio:
+            if pcm := converter.process(chunk):
+                yield pcm
+        if not self._silent and (rest := converter.process(b"", last=True)):
+            yield rest
+
     # --- what can be done -----------------------------------------------------------------------
 
-    def cancel(self) -> Awaitable[Outcome]:
+    def cancel(self) -> Moment[Outcome]:
         """Stop this response, and no other.
 
         Once this returns the streams have ended: nothing further is delivered, not even what had
@@ -254,11 +293,29 @@ class ResponseHandle:
         where nothing else would be silenced by it, stops playing what is generated already.
         Cancelling twice is harmless. Await the result to learn how it ended on the server, or use
         `Session.interrupt([handle])` for a receipt that says what became of its sound.
+
+        Raises:
+            LocalProtocolError: called outside the session's event loop.
         """
         self._session._cancel([self])
         return self._done
 
-    def subscribe(self, callback: Callable[[ServerEvent], None], *, streams: bool = True) -> None:
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Leaving the block cancels the response, unless it is over; this does not wait."""
+        if self.outcome is None:
+            _ = self.cancel()
+
+    def subscribe(
+        self, callback: Callable[[ServerEvent], object], *, streams: bool = True
+    ) -> Callable[[], None]:
         """Have every output event of this response given to `callback`, from now on.
 
         Called synchronously, in order, and never after the response was cancelled. It must not
@@ -267,11 +324,27 @@ class ResponseHandle:
         Args:
             callback: takes one event.
             streams: False switches `audio` and `text_stream` off, to save their memory.
+
+        Returns:
+            How to stop that: called, it takes effect at once.
+
+        Raises:
+            LocalProtocolError: `callback` cannot be called, or this is not the session's loop.
         """
-        self._subscribers.append(callback)
-        if not streams:
+        self._session._check_loop()
+        a_function("callback", callback)
+        if not a_bool("streams", streams):
             self.audio.end(discard=True)
             self.text_stream.end(discard=True)
+        subscriber = Listening(callback)
+        self._subscribers.append(subscriber)
+
+        def remove() -> None:
+            subscriber.active = False
+            if subscriber in self._subscribers:
+                self._subscribers.remove(subscriber)
+
+        return remove
 
     # --- called by the session ------------------------------------------------------------------
 
@@ -288,9 +361,9 @@ class ResponseHandle:
 
     def _publish(self, event: ServerEvent) -> None:
         """To whoever has subscribed by the time it is called."""
-        for subscriber in self._subscribers:
-            if not self._silent:
-                subscriber(event)
+        for subscriber in tuple(self._subscribers):
+            if subscriber.active and not self._silent:
+                subscriber.listener(event)
 
     def _call(self, item: Item) -> FunctionCall:
         call = FunctionCall(

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 from antiphon.client.streams import Moment
 from antiphon.protocol.interruption import Interruption, Receipt
 
-__all__ = ["PendingReceipt", "PendingRequest"]
+__all__ = ["PendingReceipt", "PendingRequest", "PendingRequests"]
 
 T = TypeVar("T")
 
@@ -28,8 +28,39 @@ class PendingRequest(Generic[T]):
         self.item_id = item_id
         """The conversation item that it is about, if it is about one."""
 
+    @property
+    def done(self) -> bool:
+        """Whether the server has answered, in whatever way: awaiting it would not wait."""
+        return self._moment.is_set()
+
     def __await__(self) -> Generator[object, None, T]:
         return self._moment.__await__()
+
+
+class PendingRequests(tuple[PendingRequest[None], ...]):
+    """Several requests that were sent. Awaiting them waits for all; the first refusal is raised.
+
+    Each can be looked at, and awaited, by itself.
+    """
+
+    __slots__ = ()
+
+    @property
+    def done(self) -> bool:
+        """Whether all have been answered."""
+        return all(one.done for one in self)
+
+    def __await__(self) -> Generator[object, None, None]:
+        # All are awaited from here on: none of their refusals goes unheard.
+        waiters = [(one._moment, one._moment.watch()) for one in self]
+        try:
+            for _, waiter in waiters:
+                yield from waiter
+        finally:
+            for moment, waiter in waiters:
+                moment.unwatch(waiter)
+        for one in self:
+            yield from one.__await__()
 
 
 class PendingReceipt:
@@ -49,6 +80,11 @@ class PendingReceipt:
     def so_far(self) -> Receipt:
         """What is known already; whatever is not is under `unsettled`."""
         return self._interruption.receipt()
+
+    @property
+    def done(self) -> bool:
+        """Whether the receipt is there: awaiting it would not wait."""
+        return self._moment.is_set()
 
     def __await__(self) -> Generator[object, None, Receipt]:
         return self._moment.__await__()

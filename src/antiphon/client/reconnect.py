@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from antiphon.client.arguments import a_time, an_int
 from antiphon.exceptions import LocalProtocolError
 from antiphon.protocol.snapshot import Snapshot
 from antiphon.wire.client_events import ConversationItemCreate, SessionUpdate
@@ -72,6 +73,14 @@ class ReconnectPolicy(msgspec.Struct, frozen=True, kw_only=True):
     stable_after: float = 10.0
     rotate_after: float | None = 55 * 60.0
     rotate_latest: float = 59 * 60.0
+
+    def __post_init__(self) -> None:
+        an_int("attempts", self.attempts, 0)
+        for name in ("first_delay", "max_delay", "stable_after"):
+            a_time(name, getattr(self, name), or_none_at_all=True)
+        for name in ("rotate_after", "rotate_latest"):
+            if getattr(self, name) is not None or name == "rotate_latest":
+                a_time(name, getattr(self, name))
 
     def delay(self, attempt: int) -> float:
         """The pause before this attempt (counted from 0), spread so that clients do not flock."""

@@ -2,17 +2,33 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 
-import msgspec
-
-from antiphon.client.audio import Resampler
+from antiphon.client.arguments import (
+    PLAYBACK_MODES,
+    SCOPES,
+    a_bool,
+    a_choice,
+    a_function,
+    a_mapping,
+    a_name,
+    a_text,
+    a_time,
+    an_instance,
+    an_int,
+    an_item,
+    as_bytes,
+    no_scope,
+    on_busy_of,
+    response_params,
+)
+from antiphon.client.audio import ToFormat, check_rate, format_in
 from antiphon.client.handle import ResponseHandle
 from antiphon.client.link import Link
-from antiphon.client.listeners import Listener, Listening
-from antiphon.client.pending import PendingReceipt, PendingRequest
+from antiphon.client.listeners import Arrivals, Listener, Listening, check_name
+from antiphon.client.pending import PendingReceipt, PendingRequest, PendingRequests
 from antiphon.client.shell import Shell
 from antiphon.client.streams import Moment, Stream
 from antiphon.exceptions import (
@@ -26,14 +42,13 @@ from antiphon.protocol.effects import Effects
 from antiphon.protocol.interruption import PlaybackMode, Scope
 from antiphon.protocol.playback import TruncatePoint
 from antiphon.protocol.requests import Request
-from antiphon.protocol.response import Lane, OnBusy
+from antiphon.protocol.response import Lane
 from antiphon.protocol.snapshot import Snapshot
 from antiphon.wire.base import UNSET, UnknownEvent
 from antiphon.wire.client_events import (
     ClientEvent,
     ConversationItemCreate,
     ResponseCreate,
-    ResponseCreateParams,
     SessionUpdate,
 )
 from antiphon.wire.items import ContentPart, Item
@@ -51,7 +66,8 @@ class Session(Shell):
     """A conversation with a Realtime server. Made by `antiphon.connect`.
 
     Methods that send return at once; what they return may be awaited or left alone. Methods and
-    handles belong to the event loop in which the session was made.
+    handles belong to the event loop in which the session was made; called from another thread
+    they raise `LocalProtocolError`. There, use `loop.call_soon_threadsafe(session.interrupt)`.
     """
 
     # --- responses ------------------------------------------------------------------------------
@@ -79,7 +95,8 @@ class Session(Shell):
     ) -> ResponseHandle:
         """Ask for a response, and return its handle at once.
 
-        What is not given follows the session's configuration (P-111).
+        What is not given follows the session's configuration (P-111). As `async with
+        session.create_response(...) as reply:` it is cancelled where the block is left.
 
         Args:
             instructions: for this response only.
@@ -100,32 +117,35 @@ class Session(Shell):
 
         Raises:
             ResponseRejected: the lane is busy and `on_busy="reject"`.
-            LocalProtocolError: an argument is out of the protocol's bounds.
+            LocalProtocolError: an argument is out of the protocol's bounds; it is named.
             ConnectionClosed: the session has ended.
         """
         self._check_open()
-        params = ResponseCreateParams(
-            instructions=_or_unset(instructions),
-            conversation="none" if conversation == "none" else UNSET,
-            input=UNSET if input is None else [_item(one) for one in input],
-            output_modalities=UNSET if output_modalities is None else list(output_modalities),
-            audio=_audio(audio, voice),
-            tools=UNSET if tools is None else [dict(tool) for tool in tools],
-            tool_choice=UNSET if tool_choice is None else _plain(tool_choice),
-            parallel_tool_calls=_or_unset(parallel_tool_calls),
-            max_output_tokens=_or_unset(max_output_tokens),
-            reasoning=UNSET if reasoning is None else dict(reasoning),
-            prompt=UNSET if prompt is None else dict(prompt),
-            metadata=UNSET if metadata is None else dict(metadata),
+        if self._transcribes:
+            raise LocalProtocolError("a transcription session makes no responses, only turns")
+        params = response_params(
+            instructions=instructions,
+            conversation=conversation,
+            input=input,
+            output_modalities=output_modalities,
+            voice=voice,
+            audio=audio,
+            tools=tools,
+            tool_choice=tool_choice,
+            parallel_tool_calls=parallel_tool_calls,
+            max_output_tokens=max_output_tokens,
+            reasoning=reasoning,
+            prompt=prompt,
+            metadata=metadata,
         )
         self._check_encodable(ResponseCreate(response=params))
         response, effects = self._connection.create_response(
             params,
             self._loop.time(),
-            purpose=purpose,
-            interruptible=interruptible,
-            on_busy=_on_busy(on_busy),
-            timeout=timeout,
+            purpose=None if purpose is None else a_text("purpose", purpose),
+            interruptible=a_bool("interruptible", interruptible),
+            on_busy=on_busy_of(on_busy),
+            timeout=None if timeout is None else a_time("timeout", timeout),
         )
         handle = self._handle_type(self, response, self._limits)
         response.owner = handle
@@ -134,7 +154,7 @@ class Session(Shell):
 
     def interrupt(
         self,
-        scope: Scope | Iterable[ResponseHandle] = "all",
+        scope: Scope | ResponseHandle | Iterable[ResponseHandle] = "all",
         *,
         playback: PlaybackMode = "exact",
     ) -> PendingReceipt:
@@ -153,7 +173,8 @@ class Session(Shell):
 
         Args:
             scope: `"all"`, `"default"` or `"out_of_band"`, each without the responses created
-                with `interruptible=False`; or handles, which are stopped as by their `cancel()`.
+                with `interruptible=False`; or a handle or several, which are stopped as by
+                their `cancel()`.
             playback: a call has one buffer for the sound of all its responses, and clears it as a
                 whole (P-408, P-410). `"exact"` clears it only where nothing else would be
                 silenced; otherwise the receipt says `kept`. `"always"` clears it all the same,
@@ -165,21 +186,24 @@ class Session(Shell):
             sound, and how much of it was heard.
 
         Raises:
-            LocalProtocolError: no such scope, or no such `playback`.
+            LocalProtocolError: no such scope, no such `playback`, or called outside the session's
+                event loop.
         """
-        if playback not in ("exact", "always", "never"):
-            raise LocalProtocolError(f'no playback {playback!r}; use "exact", "always" or "never"')
+        self._check_loop()
+        a_choice("playback", playback, PLAYBACK_MODES)
         now = self._loop.time()
         if isinstance(scope, str):
-            if scope not in ("all", "default", "out_of_band"):
-                raise LocalProtocolError(
-                    f'no scope {scope!r}; use "all", "default", "out_of_band" or handles'
-                )
+            if scope not in SCOPES:
+                raise no_scope(scope)
             if self._unread is not None and playback != "never":
                 self._note_unread(self._unread, scope)
             interruption, effects = self._connection.interrupt(scope, now, playback=playback)
-        else:
+        elif isinstance(scope, ResponseHandle):
+            interruption, effects = self._cancelling([scope], now, playback)
+        elif isinstance(scope, Iterable):
             interruption, effects = self._cancelling(scope, now, playback)
+        else:
+            raise no_scope(scope)
         receipt = PendingReceipt(interruption)
         if interruption.settled:
             receipt._settle()
@@ -217,8 +241,8 @@ class Session(Shell):
             return False
         return True
 
-    def responses(self) -> AsyncIterator[ResponseHandle]:
-        """Responses that the server makes of its own accord, as they come (server VAD, P-39)."""
+    def responses(self) -> Arrivals[ResponseHandle]:
+        """Responses that the server makes of its own accord, from now on (server VAD, P-39)."""
         return self._arrivals("response")
 
     # --- the session and its items --------------------------------------------------------------
@@ -249,8 +273,14 @@ class Session(Shell):
             (P-251), and then raises `RequestError`.
         """
         connection = self._open_connection()
-        self._check_encodable(SessionUpdate(session=dict(config)))
-        return self._ask(connection.update_session(config, self._loop.time()))
+        config = a_mapping("config", config)
+        if self._transcribes:
+            config = {"type": "transcription", **config}
+        self._check_encodable(SessionUpdate(session=config))
+        pending = self._ask(connection.update_session(config, self._loop.time()))
+        if (form := format_in(config, "input")) is not None:
+            self._asked_format = (pending, form)
+        return pending
 
     def create_item(
         self, item: Item | Mapping[str, Any], *, previous_item_id: str | None = None
@@ -265,18 +295,17 @@ class Session(Shell):
             Awaited: the item as the server took it. `item_id` is known at once.
         """
         connection = self._open_connection()
-        checked = _item(item)
+        checked = an_item("item", item)
+        after = UNSET if previous_item_id is None else a_name("previous_item_id", previous_item_id)
         self._check_encodable(ConversationItemCreate(item=checked))
-        return self._ask(
-            connection.create_item(
-                checked, self._loop.time(), previous_item_id=_or_unset(previous_item_id)
-            )
-        )
+        return self._ask(connection.create_item(checked, self._loop.time(), previous_item_id=after))
 
     def send_text(
         self, text: str, *, role: Literal["user", "system", "assistant"] = "user"
     ) -> PendingRequest[Item]:
         """Add a text message to the conversation. It starts no response."""
+        a_text("text", text)
+        a_choice("role", role, ("user", "system", "assistant"))
         kind = "output_text" if role == "assistant" else "input_text"
         return self.create_item(
             Item(type="message", role=role, content=[ContentPart(type=kind, text=text)])
@@ -286,24 +315,34 @@ class Session(Shell):
         self, image_url: str, *, detail: Literal["auto", "low", "high"] | None = None
     ) -> PendingRequest[Item]:
         """Add an image of the user's, as a `data:` URL. It starts no response."""
-        part = ContentPart(type="input_image", image_url=image_url, detail=_or_unset(detail))
+        a_name("image_url", image_url)
+        if detail is not None:
+            a_choice("detail", detail, ("auto", "low", "high"))
+        part = ContentPart(type="input_image", image_url=image_url, detail=detail)
         return self.create_item(Item(type="message", role="user", content=[part]))
 
     def send_function_output(self, call_id: str, output: str) -> PendingRequest[Item]:
-        """Answer a function call. It starts no response: call `create_response` after it."""
+        """Answer a function call. It starts no response: call `create_response` after it.
+
+        Args:
+            call_id: as the `FunctionCall` has it.
+            output: what the function returned, as text; often JSON.
+        """
+        a_name("call_id", call_id)
+        a_text("output", output)
         return self.create_item(Item(type="function_call_output", call_id=call_id, output=output))
 
     def retrieve_item(self, item_id: str) -> PendingRequest[Item]:
         """Ask for an item as the server has it, its audio included (P-227)."""
-        return self._ask(self._open_connection().retrieve_item(item_id, self._loop.time()))
+        connection = self._open_connection()
+        return self._ask(connection.retrieve_item(a_name("item_id", item_id), self._loop.time()))
 
     def delete_item(self, item_id: str) -> PendingRequest[None]:
         """Remove an item from the conversation."""
-        return self._ask(self._open_connection().delete_item(item_id, self._loop.time()))
+        connection = self._open_connection()
+        return self._ask(connection.delete_item(a_name("item_id", item_id), self._loop.time()))
 
-    def truncate(
-        self, what: ResponseHandle | str, *, heard_ms: int
-    ) -> tuple[PendingRequest[None], ...]:
+    def truncate(self, what: ResponseHandle | str, *, heard_ms: int) -> PendingRequests:
         """Tell the server how much of a spoken reply was heard, so that it forgets the rest.
 
         On a WebSocket the server does not know (P-197). What was heard to its end is left alone
@@ -314,20 +353,24 @@ class Session(Shell):
             heard_ms: how much was played, in ms, from the start of the response or item.
 
         Returns:
-            One request per item that was cut short; none for an out-of-band response, of which
-            the conversation holds nothing.
+            One request per item that was cut short, to be awaited together or one by one; none
+            for an out-of-band response, of which the conversation holds nothing.
 
         Raises:
-            LocalProtocolError: `heard_ms` is negative.
+            LocalProtocolError: `heard_ms` is negative, or no whole number; or the response is
+                another session's.
         """
-        if heard_ms < 0:
-            raise LocalProtocolError(f"heard_ms is negative: {heard_ms}")
+        an_int("heard_ms", heard_ms, 0, "whole milliseconds, 0 or more")
         connection = self._open_connection()
-        if isinstance(what, ResponseHandle) and what.lane is Lane.OUT_OF_BAND:
-            return ()  # the server keeps none of it (P-31)
-        item_ids = [what] if isinstance(what, str) else list(what.item_ids)
+        if isinstance(what, str):
+            item_ids = [a_name("what", what)]
+        else:
+            self._own(an_instance("what", what, ResponseHandle))
+            if what.lane is Lane.OUT_OF_BAND:
+                return PendingRequests()  # the server keeps none of it (P-31)
+            item_ids = list(what.item_ids)
         points = connection.truncate_points(item_ids, heard_ms)
-        return tuple(self._truncate(point) for point in points)
+        return PendingRequests(self._truncate(point) for point in points)
 
     def _truncate(self, point: TruncatePoint) -> PendingRequest[None]:
         return self._ask(self._open_connection().truncate_item(point, self._loop.time()))
@@ -352,10 +395,11 @@ class Session(Shell):
         if isinstance(event, ClientEvent):
             self._send_raw(event)
             return
-        kind = event.get("type")
+        fields = a_mapping("event", event)
+        kind = fields.get("type")
         if not isinstance(kind, str):
             raise LocalProtocolError("an event needs a `type`, a string")
-        self._send_raw(UnknownEvent(kind, dict(event)))
+        self._send_raw(UnknownEvent(kind, fields))
 
     def _send_raw(self, event: ClientEvent | UnknownEvent) -> None:
         self._check_encodable(event)
@@ -363,15 +407,18 @@ class Session(Shell):
 
     # --- audio in -------------------------------------------------------------------------------
 
-    def append_audio(self, audio: bytes, *, sample_rate: int | None = None) -> None:
+    def append_audio(
+        self, audio: bytes | bytearray | memoryview, *, sample_rate: int | None = None
+    ) -> None:
         """Send microphone audio. Never waits; use `drain()` to follow a slow network.
 
         With `batch_audio_ms` (see `connect`) it is sent so much later at the most.
 
         Args:
-            audio: PCM16 little-endian, mono; or G.711 bytes if the session's format is that.
-            sample_rate: Hz of `audio`; another rate than the session's is resampled, which needs
-                `antiphon[audio]`. None: it is in the session's format already (24000 Hz PCM).
+            audio: mono, in the session's format: PCM16 little-endian at 24000 Hz, or G.711.
+            sample_rate: Hz. With it, `audio` is PCM16 little-endian of that rate, whatever the
+                session's format is, and is made what the session takes. To resample needs
+                `antiphon[audio]`; to make G.711 of 8000 Hz needs nothing.
 
         Raises:
             LocalProtocolError: half a sample, or no such rate.
@@ -379,12 +426,23 @@ class Session(Shell):
             MissingDependency: resampling is not installed.
             ConnectionClosed: the session has ended.
         """
-        self._check_open()
-        if self._connection.input_audio.bytes_per_ms == 48:
-            if len(audio) % 2:
-                raise LocalProtocolError(f"{len(audio)} bytes are no whole number of samples")
-            if sample_rate is not None and sample_rate != 24000:
-                audio = self._resampler(sample_rate).process(audio)
+        try:
+            # Here and not in `_check_open`, for this is called fifty times a second.
+            if asyncio.get_running_loop() is not self._loop or self._closing:
+                self._check_open()
+        except RuntimeError:
+            self._check_open()
+        if type(audio) is not bytes:
+            audio = as_bytes("audio", audio)
+        if self._asked_format is None and self._connection.input_audio.bytes_per_ms == 48:
+            form = "audio/pcm"
+        else:
+            form = self._input_format()
+        if sample_rate is not None:
+            # What has a rate is PCM16, whatever the session's format is.
+            audio = self._converted(audio, sample_rate, form)
+        elif form == "audio/pcm" and len(audio) % 2:
+            raise LocalProtocolError(f"{len(audio)} bytes are no whole number of samples")
         if not audio:
             return
         if self.pending_bytes > self._max_pending_bytes:
@@ -445,7 +503,14 @@ class Session(Shell):
                 `"server_event"` and `"client_event"` (every event on the wire; called before
                 whatever follows from it), `"client_frame"` (bytes, as sent), or the type of a
                 server event, such as `"rate_limits.updated"`.
+            listener: takes that one argument.
+
+        Raises:
+            LocalProtocolError: nothing is called so, or called outside the session's loop.
         """
+        self._check_loop()
+        check_name(name)
+        a_function("listener", listener)
         listening = Listening(listener)
         self._listeners.setdefault(name, []).append(listening)
 
@@ -459,19 +524,23 @@ class Session(Shell):
 
         return remove
 
-    def events(self) -> AsyncIterator[ServerEvent | UnknownEvent]:
+    def events(self) -> Arrivals[ServerEvent | UnknownEvent]:
         """Every event that the server sends from now on, unknown ones included."""
         return self._arrivals("server_event")
 
     @property
-    def closed(self) -> Awaitable[ConnectionClosed]:
-        """Awaited: how the session ended, once it has ended for good."""
+    def closed(self) -> Moment[ConnectionClosed]:
+        """Awaited: how the session ended, once it has ended for good.
+
+        `if session.closed:` asks without waiting.
+        """
         return self._ended
 
     # --- life -----------------------------------------------------------------------------------
 
     async def close(self) -> None:
         """End the session. Everything in flight is told so; takes two seconds at most."""
+        self._check_loop()
         links = [one for one in (self._link, self._standby) if one is not None]
         tasks = self._tasks - {asyncio.current_task()}
         self._finish(ConnectionClosedOK(1000, "", "client"))
@@ -527,34 +596,58 @@ class Session(Shell):
         """Raise `LocalProtocolError` now, not when it is sent, which may be from a callback."""
         self._codec.encode(event)
 
+    @property
+    def _transcribes(self) -> bool:
+        """Whether this is a session that only writes down what it hears (P-469)."""
+        kind = (self._connection.session or self._config).get("type")
+        return kind == "transcription" or (kind is None and self._endpoint.transcription)
+
     def _open_connection(self) -> Connection:
         self._check_open()
         return self._connection
 
     def _check_open(self) -> None:
+        self._check_loop()
         if self._closing:
             end = self._end or ConnectionClosedOK(1000, "", "client")
             raise end.with_traceback(None)
 
-    async def _arrivals(self, name: str) -> AsyncIterator[Any]:
-        """What `on(name)` is given, until the session ends."""
+    def _arrivals(self, name: str) -> Arrivals[Any]:
+        """What `on(name)` is given from now on, until the session ends."""
         arrivals: Stream[Any] = Stream(self._limits.events, size=lambda _: 1)
-        remove = self.on(name, arrivals.push)
+        stop = self.on(name, arrivals.push)
         self._observers.append(arrivals)
         if self._ended.is_set():
             arrivals.end()
-        try:
-            async for one in arrivals:
-                yield one
-        finally:
-            remove()
-            self._observers.remove(arrivals)
 
-    def _resampler(self, sample_rate: int) -> Resampler:
-        resampler = self._resamplers.get(sample_rate)
-        if resampler is None:
-            resampler = self._resamplers[sample_rate] = Resampler(sample_rate, 24000)
-        return resampler
+        def remove() -> None:
+            stop()
+            if arrivals in self._observers:
+                self._observers.remove(arrivals)
+
+        return Arrivals(arrivals, remove)
+
+    def _input_format(self) -> str:
+        """What the server will take audio for when it gets there: as asked, until it answers."""
+        if self._asked_format is not None:
+            pending, form = self._asked_format
+            if not pending.done:
+                return form
+            self._asked_format = None
+        in_force = self._connection.session
+        # Before the server has said anything, what it is going to be asked for.
+        return format_in(in_force or self._config, "input") or "audio/pcm"
+
+    def _converted(self, audio: bytes, sample_rate: int, form: str) -> bytes:
+        check_rate(sample_rate)
+        if len(audio) % 2:
+            raise LocalProtocolError(f"{len(audio)} bytes are no whole number of samples")
+        if form == "audio/pcm" and sample_rate == 24000:
+            return audio
+        converter = self._resamplers.get((sample_rate, form))
+        if converter is None:
+            converter = self._resamplers[sample_rate, form] = ToFormat(sample_rate, form)
+        return converter.process(audio)
 
     def _flush_resamplers(self) -> None:
         for resampler in self._resamplers.values():
@@ -562,37 +655,3 @@ class Session(Shell):
             if rest and self._link is not None:
                 self._queue_audio(rest)
         self._resamplers.clear()
-
-
-def _or_unset(value: Any) -> Any:
-    return UNSET if value is None else value
-
-
-def _plain(value: str | Mapping[str, Any]) -> str | dict[str, Any]:
-    return value if isinstance(value, str) else dict(value)
-
-
-def _item(item: Item | Mapping[str, Any]) -> Item:
-    if isinstance(item, Item):
-        return item
-    try:
-        return msgspec.convert(dict(item), Item)
-    except msgspec.ValidationError as wrong:
-        raise LocalProtocolError(f"no conversation item: {wrong}") from wrong
-
-
-def _audio(audio: Mapping[str, Any] | None, voice: str | None) -> Any:
-    if voice is None:
-        return UNSET if audio is None else dict(audio)
-    whole = dict(audio or {})
-    whole["output"] = {**whole.get("output", {}), "voice": voice}
-    return whole
-
-
-def _on_busy(name: str) -> OnBusy:
-    try:
-        return OnBusy(name)
-    except ValueError:
-        raise LocalProtocolError(
-            f'no on_busy {name!r}; use "queue", "replace", "reject" or "send"'
-        ) from None

@@ -15,7 +15,8 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 from weakref import WeakSet
 
-from antiphon.client.audio import Resampler
+from antiphon.client.arguments import an_instance
+from antiphon.client.audio import ToFormat, format_in
 from antiphon.client.batch import AudioBatch
 from antiphon.client.endpoint import Endpoint
 from antiphon.client.handle import FunctionCall, ResponseHandle, StreamLimits
@@ -149,7 +150,10 @@ class Shell:
         self._callbacks: deque[tuple[Listener, Any, ResponseHandle | None]] = deque()
         self._calling = False
         self._observers: list[Stream[Any]] = []
-        self._resamplers: dict[int, Resampler] = {}
+        # What makes PCM16 of a rate what the session takes, by rate and format.
+        self._resamplers: dict[tuple[int, str], ToFormat] = {}
+        # The format of an update that the server has not answered yet.
+        self._asked_format: tuple[PendingRequest[Any], str] | None = None
         # What is over and was not read to its end; whoever dropped the handle will not.
         self._unread: WeakSet[ResponseHandle] | None = None
         # Who plays a response in this process: stops at once, and says how many ms were heard.
@@ -490,13 +494,29 @@ class Shell:
             self._quiet.set(None)
             self._quiet = None
 
+    def _check_loop(self) -> None:
+        """Raise when called from elsewhere, where half of what follows would be done."""
+        try:
+            if asyncio.get_running_loop() is self._loop:
+                return
+        except RuntimeError:
+            pass  # another thread, or no loop runs
+        raise LocalProtocolError(
+            "called outside the session's event loop; from another thread use "
+            "loop.call_soon_threadsafe(session.interrupt), and the like, with the session's loop"
+        )
+
+    def _output_format(self) -> str:
+        return format_in(self._connection.session, "output") or "audio/pcm"
+
     def _cancel(self, handles: Iterable[ResponseHandle]) -> None:
+        self._check_loop()
         self._apply(self._cancelling(handles, self._loop.time())[1])
 
     def _cancelling(
         self, handles: Iterable[ResponseHandle], now: float, playback: PlaybackMode = "exact"
     ) -> tuple[Interruption, Effects]:
-        asked = list(handles)
+        asked = [an_instance("scope", one, ResponseHandle) for one in handles]
         responses = [self._own(handle) for handle in asked]
         for handle in asked:
             if handle.outcome is not None:

@@ -18,6 +18,8 @@ T = TypeVar("T")
 class Moment(Generic[T]):
     """Something that happens once. Await it as often, and from as many tasks, as you like.
 
+    Whether it has happened can be asked, too: `if handle.done: …`.
+
     Cancelling a task that waits does not touch the moment or the other waiters. An error that
     nobody awaits is not logged: whoever wants to know asks.
     """
@@ -35,7 +37,12 @@ class Moment(Generic[T]):
         """Whether anybody waits for it right now."""
         return bool(self._waiters)
 
+    def __bool__(self) -> bool:
+        """Whether it has happened, or will not: awaiting it would not wait."""
+        return self.is_set()
+
     def is_set(self) -> bool:
+        """As `bool()`."""
         return self._value is not None or self._error is not None
 
     def set(self, value: T) -> None:
@@ -52,18 +59,30 @@ class Moment(Generic[T]):
 
     def __await__(self) -> Generator[object, None, T]:
         if not self.is_set():
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
+            waiter = self.watch()
             try:
                 yield from waiter
             finally:
-                if not self.is_set():
-                    self._waiters.remove(waiter)
+                self.unwatch(waiter)
         if self._error is not None:
             # Without the traceback of whoever raised it before, which would pile up.
             raise self._error.with_traceback(None)
         assert self._value is not None, "a moment that woke its waiters is set"
         return self._value[0]
+
+    def watch(self) -> "asyncio.Future[None]":
+        """A future that is done when it has happened; until then it is being awaited."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.is_set():
+            waiter.set_result(None)
+        else:
+            self._waiters.append(waiter)
+        return waiter
+
+    def unwatch(self, waiter: "asyncio.Future[None]") -> None:
+        """Forget a future of `watch`."""
+        if waiter in self._waiters:
+            self._waiters.remove(waiter)
 
     def _wake(self) -> None:
         for waiter in self._waiters:

@@ -32,12 +32,12 @@ from antiphon.livekit.options import (
     server_takes_turns,
 )
 from antiphon.livekit.session import RealtimeSession
+from antiphon.models import DEFAULT_MODEL
 
 __all__ = ["DEFAULT_MODEL", "RealtimeModel"]
 
 logger = logging.getLogger("antiphon.livekit")
 
-DEFAULT_MODEL = "gpt-realtime"
 _DEFAULT_BASE_URL = "https://api.openai.com/v1"
 _DEFAULT_VOICE = DEFAULTS["voice"]
 _DEFAULT_SESSION_DURATION = 20 * 60.0

@@ -15,6 +15,7 @@ from livekit.agents.types import NOT_GIVEN, APIConnectOptions
 from livekit.agents.utils import is_given
 
 from antiphon.livekit.compat import OptionError
+from antiphon.models import AZURE_TRANSCRIPTION_MODEL, DEFAULT_TRANSCRIPTION_MODEL
 
 __all__ = [
     "AZURE_TURN_DETECTION",
@@ -54,7 +55,7 @@ DEFAULTS: Settings = {
         "eagerness": "medium",
         "interrupt_response": True,
     },
-    "input_audio_transcription": {"model": "gpt-4o-mini-transcribe"},
+    "input_audio_transcription": {"model": DEFAULT_TRANSCRIPTION_MODEL},
     "input_audio_noise_reduction": None,
     "tool_choice": "auto",
     "max_response_output_tokens": "inf",
@@ -69,7 +70,7 @@ AZURE_TURN_DETECTION = {
     "silence_duration_ms": 200,
     "create_response": True,
 }
-AZURE_TRANSCRIPTION = {"model": "whisper-1"}
+AZURE_TRANSCRIPTION = {"model": AZURE_TRANSCRIPTION_MODEL}
 
 # Where a setting stands in the session's configuration.
 _PLACES: dict[str, tuple[str, ...]] = {

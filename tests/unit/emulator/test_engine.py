@@ -7,6 +7,7 @@ import pytest
 from antiphon.emulator import Behaviour, Engine, Script, SendFrame, say
 from antiphon.emulator.audio import speech
 from antiphon.emulator.engine.received import KEEP_BYTES
+from antiphon.models import DEFAULT_MODEL
 from tests.helpers.emulated import Emulated, Json
 
 __all__: list[str] = []
@@ -214,4 +215,4 @@ def hello(engine: Engine) -> Json:
 
 def test_model_of_the_url_is_named() -> None:
     assert hello(Engine(model="gpt-other"))["model"] == "gpt-other"
-    assert hello(Engine())["model"] == "gpt-realtime"
+    assert hello(Engine())["model"] == DEFAULT_MODEL

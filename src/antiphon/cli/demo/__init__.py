@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--model",
-        default="gpt-realtime",
+        default=antiphon.DEFAULT_MODEL,
         help="the model to ask that server for (default: %(default)s); "
         "its key is taken from OPENAI_API_KEY",
     )
@@ -118,7 +118,7 @@ async def perform(
     out: Path | None = None,
     *,
     url: str | None = None,
-    model: str = "gpt-realtime",
+    model: str = antiphon.DEFAULT_MODEL,
     profile_name: str = DEFAULT_PROFILE,
     speed: float = 1.0,
 ) -> int:

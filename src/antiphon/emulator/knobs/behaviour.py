@@ -52,6 +52,7 @@ from antiphon.emulator.knobs.choices import (
     Voices,
 )
 from antiphon.emulator.knobs.pace import Pace
+from antiphon.models import DEFAULT_MODEL
 
 __all__ = ["Behaviour", "knobs"]
 
@@ -305,7 +306,7 @@ class Behaviour(CallKnobs):
     phase: bool = _knob(False, "`phase` on output items.", "P-126")
 
     # Session
-    model: str = _knob("gpt-realtime", "The model when the URL names none.", "P-254")
+    model: str = _knob(DEFAULT_MODEL, "The model when the URL names none.", "P-254")
     voice: str = _knob("marin", "The voice until the client sets one.", "P-255")
     voices: Voices = _knob(Voices.OPENAI, "Which voices are taken: OpenAI's, or any name.", "P-268")
     silence_duration_ms: int = _knob(

@@ -1,7 +1,7 @@
 """The emulator without sockets: client and server in one event loop, on virtual time if you like.
 
     connector = MemoryConnector(behaviour, script)
-    transport = await connector("ws://emulator/v1/realtime?model=gpt-realtime", {}, handler)
+    transport = await connector("ws://emulator/v1/realtime", {}, handler)
 
 `MemoryConnector` has the shape of the client's `Connector`; it needs nothing from the client.
 """

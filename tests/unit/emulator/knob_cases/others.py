@@ -425,7 +425,7 @@ def hello(behaviour: Behaviour) -> Json:
     return session
 
 
-@shows("model", "gpt-realtime")
+@shows("model", "gpt-realtime-2.1")
 @shows("model", "gpt-other")
 def session_names_the_model(behaviour: Behaviour) -> None:
     assert hello(behaviour)["model"] == behaviour.model
