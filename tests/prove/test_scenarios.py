@@ -1,7 +1,7 @@
 """Every scenario can be passed and can be failed: on virtual time, without sockets.
 
-What passes is antiphon, or, where its plain session does not have what a scenario is about, its
-LiveKit plugin, over a real socket. What must fail is the client that was spoilt for it.
+What passes is antiphon, or, where its plain session does not have what a scenario is about, a user
+of it who does that right. What must fail is the client that was spoilt for it.
 """
 
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from antiphon.bench.prove.adapters.antiphon_session import AntiphonClient
-from antiphon.bench.prove.adapters.control import WRONG
+from antiphon.bench.prove.adapters.control import RIGHT, WRONG
 from antiphon.bench.prove.run import play_here
 from antiphon.bench.prove.scenario import GROUPS, Result, Scenario, Verdict
 from antiphon.bench.prove.scenarios import SCENARIOS
@@ -20,7 +20,7 @@ __all__: list[str] = []
 
 PROTOCOL = Path(__file__).parents[2] / "docs" / "protocol.md"
 # The plain session has no tools of its own, and no chat context to write back.
-NOT_FOR_THE_PLAIN_SESSION = {"a-tool-that-ends-after-the-interruption", "a-call-not-in-the-copy"}
+NOT_FOR_THE_PLAIN_SESSION = set(RIGHT)
 ALL = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
 
 
@@ -44,6 +44,12 @@ def test_a_client_spoilt_for_it_fails(scenario: Scenario) -> None:
     assert result.says and result.trace
     # It is caught for what it does, not for what could not be judged.
     assert "could not be judged" not in result.says, told(result)
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_user_who_does_it_right_passes(name: str) -> None:
+    result = run_virtual(play_here(SCENARIOS[name], RIGHT[name]))
+    assert result.verdict is Verdict.PASS, told(result)
 
 
 def test_each_spoilt_client_is_for_some_scenario() -> None:

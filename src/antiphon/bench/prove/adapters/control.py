@@ -10,7 +10,7 @@ import antiphon
 from antiphon.bench.prove.adapters.antiphon_session import AntiphonClient
 from antiphon.bench.prove.adapters.stage import PLAYER, Client, Stage
 
-__all__ = ["WRONG"]
+__all__ = ["RIGHT", "WRONG"]
 
 WRONG: dict[str, type[Client]] = {}
 
@@ -439,3 +439,41 @@ class _DeletesCalls(_Spoilt):
             if item.id and item.id not in self.copy:
                 _ = self.session.delete_item(item.id)
         await self.note(words=words)
+
+
+# For what the plain session leaves to its user: a user who does it right.
+
+
+class _AnswersUnlessInterrupted(_Spoilt):
+    """Runs the functions itself, and asks for no reply that was interrupted."""
+
+    _interrupted = False
+
+    async def interrupt(self) -> None:
+        self._interrupted = True
+        await super().interrupt()
+
+    def answer_calls(self, reader: str, calls: list[antiphon.FunctionCall]) -> None:
+        self.stage.tell("tool", city="Oslo")
+
+        def answer() -> None:
+            if not self._interrupted:
+                AntiphonClient.answer_calls(self, reader, calls)
+
+        asyncio.get_running_loop().call_later(1.0, answer)
+
+
+class _AddsToTheCopy(_Spoilt):
+    """Takes a copy for what was there, and lets be what came since."""
+
+    async def remember(self) -> None:
+        pass
+
+    async def rewrite(self, *, words: str) -> None:
+        await self.note(words=words)
+
+
+RIGHT: dict[str, type[Client]] = {
+    "a-tool-that-ends-after-the-interruption": _AnswersUnlessInterrupted,
+    "a-call-not-in-the-copy": _AddsToTheCopy,
+}
