@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -132,6 +133,18 @@ async def test_a_sideband_of_no_call_is_refused(server: EmulatorServer) -> None:
     assert error["code"] == "call_id_not_found"
 
 
+async def test_a_client_that_keeps_its_connections_gets_its_socket(server: EmulatorServer) -> None:
+    async with aiohttp.ClientSession() as session:
+        kind = {"Content-Type": "application/sdp"}
+        path = f"{server.http_url}/realtime/calls"
+        async with session.post(path, data=OFFER.encode(), headers=kind) as reply:
+            call_id = reply.headers["Location"].rpartition("/")[2]
+            await reply.read()
+        async with session.ws_connect(f"{server.url}?call_id={call_id}") as sideband:
+            await sideband.send_json({"type": "session.update", "session": {"type": "realtime"}})
+            assert (await sideband.receive_json())["type"] == "session.updated"
+
+
 async def test_a_refusal_may_be_empty() -> None:
     behaviour = Behaviour().but(sideband_unknown_call="http_404_empty")
     async with EmulatorServer(behaviour) as server:
@@ -160,7 +173,7 @@ async def test_stopping_the_server_ends_calls_and_connections() -> None:
     socket = await connect(f"{server.url}?call_id={placed.id}")
     async with aiohttp.ClientSession() as session:
         async with session.get(f"{server.http_url}/models") as reply:
-            assert reply.status == 200  # and the connection is kept
+            assert reply.status == 200
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"POST /v1/mod")  # and this one says no more
         await writer.drain()
@@ -272,8 +285,6 @@ async def test_a_body_that_is_too_large_is_refused(server: EmulatorServer) -> No
 async def test_without_aiohttp_every_request_is_told_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import sys
-
     monkeypatch.setitem(sys.modules, "aiohttp", None)
     async with EmulatorServer() as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -285,6 +296,22 @@ async def test_without_aiohttp_every_request_is_told_what_to_install(
         assert "antiphon[calls]" in json.loads(body)["error"]["message"]
         async with connect(server.url) as socket:
             assert json.loads(await socket.recv())["type"] == "session.created"
+
+
+async def test_without_aiortc_an_offer_is_told_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "antiphon.emulator.running.webrtc", None)
+    async with EmulatorServer(Behaviour().but(call_media="webrtc")) as server:
+        kind = {"Content-Type": "application/sdp"}
+        path = f"{server.http_url}/realtime/calls"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(path, data=OFFER.encode(), headers=kind) as reply,
+        ):
+            assert reply.status == 501
+            assert "antiphon[webrtc]" in (await reply.json())["error"]["message"]
+        assert len(server.calls) == 0
 
 
 # Webhooks

@@ -35,6 +35,7 @@ from antiphon.emulator.knobs.choices import BadJsonReply, ConversationCreated
 from antiphon.emulator.scripts.script import Script
 from antiphon.emulator.shapes import errors
 from antiphon.emulator.shapes.client_events import SESSION
+from antiphon.emulator.shapes.errors import Refusal
 from antiphon.emulator.state.session import server_vad
 
 __all__ = ["Call", "CallKind", "CallState"]
@@ -63,6 +64,7 @@ class _CallEngine(Engine):
 
     def __init__(self, kind: CallKind, *args: Any, **options: Any) -> None:
         self.sip = kind is CallKind.SIP
+        self._told: set[str | None] = set()
         super().__init__(*args, **options)
         self.keypad = Keypad(self._core, self._items, self._responses)
         self.gateway = Gateway(
@@ -148,7 +150,15 @@ class _CallEngine(Engine):
 
     def hear(self, pcm: bytes) -> None:
         """Sound of a real peer: PCM16, 24 kHz, mono."""
-        self._input.hear(pcm)
+        if self._core.session.input_format.sample_bytes != 2:
+            return  # P-347: another format silences the call
+        try:
+            self._input.hear(pcm)
+        except Refusal as refusal:
+            # Sound never stops coming: what is wrong with it is told once.
+            if refusal.code not in self._told:
+                self._told.add(refusal.code)
+                self._core.refuse(refusal, None)
 
     # Events that mean something else
 

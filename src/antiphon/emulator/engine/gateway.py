@@ -345,6 +345,8 @@ class Gateway:
     def _sound(self, track: _Track, data: bytes) -> None:
         if self._knobs.call_media is not CallMedia.WEBRTC:
             return
+        if track.response.audio.sample_bytes != 2:
+            return  # P-347: another format silences the call
         if track.started:
             self._lines.ask(Play(data))
         else:

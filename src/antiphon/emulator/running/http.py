@@ -107,7 +107,11 @@ def _headers(reply: HttpReply) -> dict[str, str]:
 def _sent(reply: HttpReply) -> "web.Response":
     from aiohttp import web
 
-    return web.Response(status=reply.status, body=reply.body, headers=_headers(reply))
+    response = web.Response(status=reply.status, body=reply.body, headers=_headers(reply))
+    # The door looks at the first request only: a client that keeps connections would send its
+    # WebSocket handshake over this one next.
+    response.force_close()
+    return response
 
 
 class _Missing(asyncio.Protocol):

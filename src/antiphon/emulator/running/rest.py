@@ -14,7 +14,7 @@ import msgspec
 
 from antiphon.emulator.engine.call import CallKind, CallState
 from antiphon.emulator.knobs.behaviour import Behaviour
-from antiphon.emulator.knobs.call_choices import HangupGone, Refer
+from antiphon.emulator.knobs.call_choices import CallMedia, HangupGone, Refer
 from antiphon.emulator.running import sdp
 from antiphon.emulator.running.emulated_call import EmulatedCall
 from antiphon.emulator.running.exchange import Exchange
@@ -24,6 +24,7 @@ from antiphon.emulator.shapes.client_events import SESSION
 from antiphon.emulator.shapes.errors import Refusal
 from antiphon.emulator.shapes.schema import integer, obj, string
 from antiphon.emulator.state.session import SessionState
+from antiphon.exceptions import MissingDependency
 
 __all__ = ["HttpReply", "HttpRequest", "Rest", "refused"]
 
@@ -106,7 +107,7 @@ class Rest:
         behaviour: the knobs in force.
         api_key: the only key that is let in, or None to let everybody in.
         wall: Unix time in seconds.
-        media: answers an offer with real media; None for calls without.
+        media: answers an offer with real media; None where there is none.
     """
 
     def __init__(
@@ -239,12 +240,15 @@ class Rest:
             return refused(Refusal("unsupported_content_type", kinds), 415)
         sdp.check(offer)
         call = self._exchange.place(session)
-        if self._media is not None:
+        if self._media is not None and call.engine.behaviour.call_media is CallMedia.WEBRTC:
             try:
                 answer = await self._media(call, offer)
             except Refusal:
                 call.end()
                 raise
+            except MissingDependency as missing:
+                call.end()
+                return refused(errors.not_installed(missing), 501)
         else:
             answer = sdp.answer(offer)
         headers = {}

@@ -34,6 +34,7 @@ from antiphon.emulator.running.door import PATIENCE_S, Door, open_door
 from antiphon.emulator.running.emulated_call import CallLine, EmulatedCall
 from antiphon.emulator.running.exchange import Exchange, Settings
 from antiphon.emulator.running.http import HttpSide
+from antiphon.emulator.running.media import MediaSide
 from antiphon.emulator.running.performer import Brain, Performer, SpokenLanguage
 from antiphon.emulator.running.rest import Rest
 from antiphon.emulator.running.secrets import Keyring
@@ -131,6 +132,7 @@ class EmulatorServer:
             )
         )
         self._keyring = Keyring(seed)
+        self._media = MediaSide(host)
         self._courier = Courier(webhook_url, webhook_secret)
         self._http = HttpSide(
             Rest(
@@ -139,6 +141,7 @@ class EmulatorServer:
                 behaviour=lambda: self.behaviour,
                 api_key=lambda: self.api_key,
                 wall=time.time,
+                media=self._media.answer,
             )
         )
         self._waiting: set[Door] = set()
@@ -170,6 +173,7 @@ class EmulatorServer:
             connection.close(1001, "server shutdown")
         await self._all_gone()
         await self._courier.close()
+        await self._media.stop()
         await self._http.stop()
         for door in list(self._waiting):
             door.close()
