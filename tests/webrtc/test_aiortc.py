@@ -147,6 +147,7 @@ async def test_an_answer_is_heard_and_falls_silent_by_a_sideband(
         assert (await browser.until("conversation.item.truncated")) == truncated
         # And the next answer is heard again.
         browser.send("response.create")
+        await until(sideband, "response.done")
         await browser.hears(sound=True)
 
 

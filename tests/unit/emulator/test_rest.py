@@ -125,6 +125,18 @@ def test_a_session_that_cannot_be_is_refused_and_leaves_no_call() -> None:
     run(story)
 
 
+def test_offers_beyond_so_many_calls_are_refused_until_one_ends() -> None:
+    async def story(service: Service) -> None:
+        service.calls.max_calls = 2
+        first, _ = service.calls.place(), service.calls.place()
+        refused = await service.offer(OFFER.encode(), {"type": "realtime"})
+        assert code(refused) == (503, "too_many_calls")
+        first.hang_up()
+        assert (await service.offer(OFFER.encode(), {"type": "realtime"})).status == 201
+
+    run(story)
+
+
 def test_an_offer_in_another_form_is_refused() -> None:
     async def story(service: Service) -> None:
         reply = await service.send("POST", "/v1/realtime/calls", {"sdp": OFFER})

@@ -18,6 +18,8 @@ __all__ = ["Exchange", "Settings"]
 
 Json = dict[str, Any]
 REMEMBERED = 1000
+# A call that nobody ends lasts an hour.
+MAX_CALLS = 1000
 
 
 class Settings:
@@ -49,9 +51,13 @@ class Exchange:
 
     Args:
         settings: what new calls are made with.
+
+    Attributes:
+        max_calls: offers beyond so many calls are refused; who is asked by HTTP asks `is_full`.
     """
 
     def __init__(self, settings: Settings) -> None:
+        self.max_calls = MAX_CALLS
         self._settings = settings
         self._calls: dict[str, EmulatedCall] = {}
         self._over: OrderedDict[str, None] = OrderedDict()
@@ -62,6 +68,11 @@ class Exchange:
 
     def __len__(self) -> int:
         return len(self._calls)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are as many calls as may be."""
+        return len(self._calls) >= self.max_calls
 
     def get(self, call_id: str) -> EmulatedCall | None:
         """The call of this id, while it rings or is up."""

@@ -224,6 +224,8 @@ class Rest:
 
     async def _call(self, request: HttpRequest, key: EphemeralKey | None) -> HttpReply:
         """P-330 to P-335."""
+        if self._exchange.is_full:
+            return refused(Refusal("too_many_calls", "Too many calls."), 503)
         if request.media_type == _SDP:
             offer, session = _text(request.body), (key.session if key else {"type": "realtime"})
         elif request.media_type == "multipart/form-data":
