@@ -6,6 +6,7 @@ import pytest
 
 from antiphon.emulator import Abort, Behaviour, CloseConnection, Faults, Script, on, say, text
 from antiphon.emulator.engine.call import CallKind, CallState
+from antiphon.emulator.engine.effects import Hush, Play
 from antiphon.emulator.knobs.pace import Pace
 from antiphon.emulator.shapes.errors import Refusal
 from tests.helpers.on_call import Controller, OnCall
@@ -406,6 +407,50 @@ def test_speech_without_turn_detection_waits_for_a_commit() -> None:
     story.run(2.0)
     assert side.events == []
     assert side.send("input_audio_buffer.commit")[0]["type"] == "input_audio_buffer.committed"
+
+
+# Real media: what a peer is given to play
+
+
+def played_ms(story: OnCall) -> float:
+    given = b"".join(effect.data for effect in story.asked if isinstance(effect, Play))
+    return len(given) / 48
+
+
+def test_real_sound_is_given_from_started_on_and_forgotten_by_a_clear() -> None:
+    story = OnCall(Behaviour().but(call_media="webrtc"), Script([LONG.always()]))
+    side = story.attach()
+    side.created_id()
+    story.run(0.09)
+    assert story.asked == []  # 300 ms are there, and nothing plays
+    story.run(0.02)
+    assert played_ms(story) == 400
+    story.run(1.0)
+    assert played_ms(story) == 4000
+    side.clear()
+    assert story.asked[-1] == Hush()
+
+
+def test_real_sound_of_a_response_that_waits_is_not_given_yet() -> None:
+    story = OnCall(Behaviour().but(call_media="webrtc"), Script([LONG.always()]))
+    side = story.attach()
+    side.created_id()
+    story.run(0.9)
+    side.created_id()
+    story.run(0.9)
+    assert played_ms(story) == 4000
+    story.run(3.0)
+    assert played_ms(story) == 8000
+
+
+def test_another_format_than_the_calls_silences_it() -> None:
+    audio = {"output": {"format": {"type": "audio/pcmu"}}}
+    story = OnCall(Behaviour().but(call_media="webrtc"), Script([LONG]), session={"audio": audio})
+    side = story.attach()
+    side.created_id()
+    story.run(10.0)
+    assert [what for what, _ in side.playback()] == ["started", "stopped"]
+    assert story.asked == []  # P-347
 
 
 # Telephone
