@@ -27,6 +27,12 @@ MAY_IMPORT = {
     "wire": {"antiphon.exceptions"},
     "protocol": {"antiphon.exceptions", "antiphon.wire"},
     "client": {"antiphon.exceptions", "antiphon.models", "antiphon.wire", "antiphon.protocol"},
+    "audio": {
+        "antiphon.exceptions",
+        "antiphon.lazy",
+        "antiphon.protocol",
+        "antiphon.client",
+    },
     "tools": {"antiphon.exceptions", "antiphon.protocol", "antiphon.client"},
     "emulator": {"antiphon.exceptions", "antiphon.lazy", "antiphon.models", "antiphon.wire"},
     "livekit": {"antiphon", "antiphon.exceptions", "antiphon.models"},

@@ -81,7 +81,11 @@ def test_a_fact_is_a_link_wherever_it_is_named(site: Path, pages: dict[Path, Pag
 
 @pytest.mark.parametrize(
     ("package", "page"),
-    [("antiphon", "session responses errors"), ("antiphon.emulator", "emulator")],
+    [
+        ("antiphon", "session responses errors"),
+        ("antiphon.audio", "audio"),
+        ("antiphon.emulator", "emulator"),
+    ],
 )
 def test_the_reference_has_every_public_name(
     pages: dict[Path, Page], package: str, page: str

@@ -18,6 +18,7 @@ NAMES = (
     "opened",
     "ended",
     "done",
+    "played",
     "function_call",
     "turn",
     "report",

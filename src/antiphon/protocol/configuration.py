@@ -84,6 +84,7 @@ class Configuration:
         detection = _turn_detection(session)
         self._input_audio.by_hand = detection is None
         self._input_audio.replies = (detection or {}).get("create_response") is not False
+        self._input_audio.interrupts = (detection or {}).get("interrupt_response") is not False
         self._responses.produced.output_bytes_per_ms = _bytes_per_ms(session, "output")
 
 

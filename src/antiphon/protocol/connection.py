@@ -44,7 +44,11 @@ from antiphon.wire.client_events import (
     ResponseCreateParams,
 )
 from antiphon.wire.items import Item
-from antiphon.wire.server_events import ErrorEvent, ServerEvent
+from antiphon.wire.server_events import (
+    ErrorEvent,
+    InputAudioBufferSpeechStarted,
+    ServerEvent,
+)
 
 __all__ = ["Connection"]
 
@@ -416,6 +420,13 @@ class Connection:
         if error_code(error) in FATAL_CODES:
             effects.append(Fatal(error))
 
+    def _speech_started(
+        self, event: InputAudioBufferSpeechStarted, now: float, effects: Effects
+    ) -> None:
+        self.input_audio.speech_started(event, now, effects)
+        if self.input_audio.interrupts:
+            self.playouts.barge_in(now, effects)
+
     def _cut(self, response: Response, heard_ms: int, now: float, effects: Effects) -> None:
         if not self.lost:
             for point in self.truncate_points(response.item_ids, heard_ms):
@@ -457,7 +468,7 @@ _OTHERS: dict[str, tuple[_Part, Callable[[Any, Any, float, Effects], None]]] = {
     f"{_TRANSCRIPTION}.failed": (_audio, InputAudio.transcription_failed),
     "input_audio_buffer.committed": (_audio, InputAudio.committed),
     "input_audio_buffer.cleared": (_audio, InputAudio.cleared),
-    "input_audio_buffer.speech_started": (_audio, InputAudio.speech_started),
+    "input_audio_buffer.speech_started": (_connection, Connection._speech_started),
     "input_audio_buffer.speech_stopped": (_audio, InputAudio.speech_stopped),
     "input_audio_buffer.timeout_triggered": (_audio, InputAudio.timed_out),
     "error": (_connection, Connection._error),

@@ -80,6 +80,7 @@ class InputAudio:
     Attributes:
         by_hand: whether turns are the caller's to commit; else the server finds them.
         replies: whether the server answers by itself the turns that it finds.
+        interrupts: whether it stops answering when the user begins to speak (P-191).
         awaits_reply: whether there is a turn that it has not answered yet, and would.
     """
 
@@ -95,6 +96,7 @@ class InputAudio:
         "awaits_reply",
         "by_hand",
         "bytes_per_ms",
+        "interrupts",
         "replies",
         "sent_bytes",
         "uncommitted_bytes",
@@ -113,6 +115,7 @@ class InputAudio:
         self.bytes_per_ms = BYTES_PER_MS["audio/pcm"]
         self.by_hand = True
         self.replies = True
+        self.interrupts = True
         self.awaits_reply = False
         # Invariant: the size of all pieces of _latest, never much above what is kept.
         self._latest_bytes = 0

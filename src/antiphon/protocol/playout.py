@@ -114,12 +114,14 @@ PLAYOUT: PlayoutTable = {
         _I.LOST: ((_A.SETTLE,), _S.OVER),
     },
     # State: DUE. A short answer may be done before it begins to play (P-405): it is in flight all
-    # the same. A call without media never begins (P-337), hence OVERDUE.
+    # the same. A call without media never begins (P-337), hence OVERDUE. A player in this process
+    # takes a response on before it knows that there is nothing to hear of it, hence UNHEARD.
     _S.DUE: {
         _I.STARTED: ((), _S.PLAYING),
         _I.STOPPED: ((_A.SETTLE,), _S.OVER),
         _I.CLEARED: ((_A.SETTLE,), _S.OVER),
         _I.ASK_CLEAR: ((_A.CLEAR,), _S.CLEARING),
+        _I.UNHEARD: ((_A.SETTLE,), _S.OVER),
         _I.OVERDUE: ((_A.SETTLE,), _S.OVER),
         _I.LOST: ((_A.SETTLE,), _S.OVER),
     },

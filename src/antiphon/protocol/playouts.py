@@ -147,7 +147,7 @@ class Playouts:
         Args:
             response: what it plays.
             fired: SOUND when it takes it on, STARTED with the first sample, STOPPED after the last
-                one, CLEARED when the rest was dropped.
+                one, CLEARED when the rest was dropped, UNHEARD when there was none.
             now: the time.
             heard_ms: with STOPPED and CLEARED: how much was heard, in ms. What of a cleared one was
                 not is taken out of the conversation (P-197). None: not known, and so nothing is.
@@ -159,6 +159,8 @@ class Playouts:
             self.started(response, now, effects)
         elif fired is _I.STOPPED:
             self.stopped(response, now, effects, heard_ms)
+        elif fired is _I.UNHEARD:
+            self._fire(response, self.of(response), fired, now, effects)
         else:
             self.cleared(response, now, effects, heard_ms)
         return effects

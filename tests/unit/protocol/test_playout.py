@@ -37,6 +37,7 @@ due       started       -        playing   -         the first sample
 due       stopped       settle   over      played    too short for its beginning to be told
 due       cleared       settle   over      cleared   cut in the gap before its beginning
 due       ask_clear     clear    clearing  -         interrupted in the gap before its beginning
+due       unheard       settle   over      none      a player took on what had no sound
 due       overdue       settle   over      none      a call without media never begins
 due       lost          settle   over      lost      the connection goes in the gap
 playing   stopped       settle   over      played    the last sample
