@@ -20,8 +20,9 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.emulator import Behaviour, EmulatorServer, Pace, Script, say
+from antiphon.emulator import Behaviour, EmulatorServer, Pace, Script, ThreadedServer, say
 from tests.helpers.command import environment
+from tests.test_readme import blocks_in, runner, told_to_set
 from tools.release import prepared, problems
 
 __all__: list[str] = []
@@ -99,9 +100,9 @@ def empty(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Iterator[Pat
     yield bin_
 
 
-def install(bin_: Path, wanted: str) -> None:
+def install(bin_: Path, *wanted: str) -> None:
     done = run(
-        *(str(bin_ / "python"), "-m", "pip", "install", "--quiet", wanted),
+        *(str(bin_ / "python"), "-m", "pip", "install", "--quiet", *wanted),
         *("--constraint", str(ROOT / "constraints.txt")),
         cwd=bin_,
     )
@@ -186,13 +187,38 @@ def test_what_an_extra_brings_is_named_where_it_is_missing(empty: Path, tmp_path
     assert "pip install" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_the_demo_runs_with_the_extras_that_the_readme_names(
-    empty: Path, wheel: Path, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def told(empty: Path, wheel: Path) -> Path:
+    """The same environment, once its owner has done what the README says to install."""
     readme = (ROOT / "README.md").read_text()
     (extras,) = re.findall(r"pip install '\.(\[cli[\w,]*\])'", readme)
-    install(empty, f"{wheel}{extras}")
-    done = run(str(empty / "antiphon"), "demo", "--fast", "--plain", cwd=tmp_path)
+    (runners,) = re.findall(r"`pip install (pytest[ \w-]*)`", readme)
+    install(empty, f"{wheel}{extras}", *runners.split())
+    return empty
+
+
+def test_the_demo_runs_with_the_extras_that_the_readme_names(told: Path, tmp_path: Path) -> None:
+    done = run(str(told / "antiphon"), "demo", "--fast", "--plain", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+FIRST_STEPS = [
+    ("README.md", "session.interrupt()"),
+    ("README.md", "def test_my_agent_says"),
+    ("docs/emulator.md", "run_virtual(main())"),
+    ("docs/client.md", "antiphon.Tools()"),
+]
+
+
+@pytest.mark.parametrize(("document", "holds"), FIRST_STEPS)
+def test_the_first_snippets_run_with_what_the_readme_says_to_install(
+    told: Path, tmp_path: Path, document: str, holds: str
+) -> None:
+    text = (ROOT / document).read_text()
+    block = next(one for one in blocks_in(text, document, unmarked=True) if holds in one.text)
+    with ThreadedServer() as server:
+        command = runner(block.text, str(told / "python"), tmp_path)
+        done = run(*command, cwd=tmp_path, **told_to_set(block, server))
     assert done.returncode == 0, done.stdout + done.stderr
 
 

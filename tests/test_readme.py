@@ -3,10 +3,12 @@
 In README.md every ``python`` and ``console`` block is run; in docs/ only one under a line
 ``<!-- run -->``. A block under ``<!-- not run: REASON -->`` is left alone.
 
-A python block runs in a process of its own, with top-level ``await`` allowed, against an emulator
-that the usual environment variables point to; one that defines tests is run by pytest. Of a console
-block the lines that start with ``$`` are run, in the repository; where output is shown it must be
-what comes, with ``...`` for anything. `antiphon serve` runs until its block ends, on a free port.
+A python block runs as its reader runs it: in a fresh folder, in a process of its own, by `python`,
+or by pytest if it defines tests, or with top-level `await` as in `python -m asyncio`. It gets no
+key, and no option of pytest's; a document that tells its reader to point `OPENAI_BASE_URL` to
+`antiphon serve` has it pointed to an emulator. Of a console block the
+lines that start with ``$`` are run, in the repository; where output is shown it must be what comes,
+with ``...`` for anything. `antiphon serve` runs until its block ends, on a free port.
 """
 
 import doctest
@@ -24,6 +26,9 @@ from pathlib import Path
 
 import pytest
 
+from antiphon.emulator import ThreadedServer
+from tests.helpers.run_snippet import awaits_at_top_level
+
 __all__: list[str] = []
 
 ROOT = Path(__file__).parent.parent
@@ -39,7 +44,6 @@ BLOCK = re.compile(
 UNDER_TEST = "make test"
 SERVE = "antiphon serve"
 PORT = "8765"
-PYTEST_ASYNCIO = ("asyncio_mode=auto", "asyncio_default_fixture_loop_scope=function")
 
 
 @dataclass(frozen=True)
@@ -96,11 +100,11 @@ def environment() -> dict[str, str]:
     return kept
 
 
-def run(*command: str, cwd: Path) -> str:
+def run(*command: str, cwd: Path, **changes: str) -> str:
     done = subprocess.run(
         command,
         cwd=cwd,
-        env=environment(),
+        env={**environment(), **changes},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -147,14 +151,29 @@ def matches(shown: str, came: str) -> bool:
 @pytest.mark.timeout(SECONDS + 10)
 @pytest.mark.parametrize("block", of_kind("python"))
 def test_python_block_runs(block: Block, tmp_path: Path) -> None:
-    if "\ndef test_" in block.text or "\nasync def test_" in block.text:
-        snippet = tmp_path / "test_snippet.py"
-        runner = ["-m", "pytest", "-q", *(f"-o{option}" for option in PYTEST_ASYNCIO)]
-    else:
-        snippet = tmp_path / "snippet.py"
-        runner = [str(RUNNER)]
-    snippet.write_text(block.text)
-    assert run(sys.executable, *runner, str(snippet), cwd=tmp_path) is not None
+    with ThreadedServer() as server:
+        command = runner(block.text, sys.executable, tmp_path)
+        run(*command, cwd=tmp_path, **told_to_set(block, server))
+
+
+def runner(text: str, python: str, folder: Path) -> list[str]:
+    """Write the snippet into this folder; the command that runs it there."""
+    if "def test_" in text:
+        (folder / "test_snippet.py").write_text(text)
+        return [python, "-m", "pytest", "-q", "test_snippet.py"]
+    (folder / "snippet.py").write_text(text)
+    helper = [str(RUNNER)] if awaits_at_top_level(text) else []
+    return [python, *helper, "snippet.py"]
+
+
+def told_to_set(block: Block, server: ThreadedServer) -> dict[str, str]:
+    """The environment variables that the document tells its reader to set, and no other."""
+    document = (ROOT / block.place.partition(":")[0]).read_text()
+    told = {"OPENAI_BASE_URL": server.http_url} if "OPENAI_BASE_URL=" in document else {}
+    if 'environ["AZURE_' in block.text:
+        told |= {"AZURE_OPENAI_ENDPOINT": server.http_url.removesuffix("/v1")}
+        told |= {"AZURE_OPENAI_API_KEY": "any"}
+    return told
 
 
 @pytest.mark.timeout(SECONDS + 10)
@@ -199,3 +218,15 @@ def test_output_must_match_where_it_is_shown() -> None:
     assert matches("", "anything\n")
     assert matches("a ... c\n", "a b c\n")
     assert not matches("a\n", "b\n")
+
+
+def test_a_snippet_with_await_is_told_from_a_program() -> None:
+    assert awaits_at_top_level("async with a:\n    pass\n")
+    assert not awaits_at_top_level("async def main():\n    await a\n")
+
+
+def test_a_python_block_is_given_no_key_and_no_option(tmp_path: Path) -> None:
+    assert not [name for name in environment() if name.startswith(("OPENAI_", "PYTEST_"))]
+    command = runner("async def test_it():\n    assert False\n", sys.executable, tmp_path)
+    with pytest.raises(AssertionError, match="async def functions are not natively supported"):
+        run(*command, cwd=tmp_path)
