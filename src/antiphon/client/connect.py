@@ -105,7 +105,7 @@ def connect(
         api_key: default `OPENAI_API_KEY`. Servers on this machine may do without.
         session: the configuration to begin with, in GA's shape: `{"instructions": "…", …}`. With
             `"type": "transcription"` the session only transcribes: it has no model, is fed by
-            `append_audio`, and tells of `"turn"`s (P-469).
+            `append_audio`, and tells of each `"turn"` (P-469).
         azure_endpoint, azure_deployment, azure_ad_token, api_version: Azure; see `resolve`.
         headers: more headers for the handshake.
         dialect: `"beta"` for servers with the beta's event names; default: as the address implies.

@@ -66,7 +66,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     def for_server(cls, name: str, **settings: Any) -> Self:
         """What is known to suit a server other than OpenAI's.
 
-            antiphon.connect(url=…, options=Options.for_server("speaches"))
+            antiphon.connect(url=url, options=Options.for_server("speaches"))
 
         Args:
             name: `"speaches"` (P-309), `"localai"` (P-303), `"aimock"` (P-466).
