@@ -85,6 +85,7 @@ class Watched:
         # Ids that may be cancelled though no reader knows of such a response: of output that was
         # there when everything was interrupted, or made with a key of ours.
         self._revocable: set[str | None] = set()
+        self._stopped_now: set[str | None] = set()
         self._stops = False
 
     # --- steps ----------------------------------------------------------------------------------
@@ -200,6 +201,13 @@ class Watched:
 
     def _take(self, said: object, effects: Effects) -> None:
         self.log.append((said, effects))
+        # Cancels stand before what follows from them: who is stopped in this step is known at once.
+        causes = {Cause.TIMED_OUT, Cause.STALLED} | ({Cause.CANCELLED} if self._stops else set())
+        self._stopped_now = {
+            effect.response.id or None
+            for effect in effects
+            if isinstance(effect, Ended) and effect.response.cause in causes
+        }
         for effect in effects:
             self._check(effect)
         self._stops = False
@@ -268,7 +276,8 @@ class Watched:
             assert named not in self._cancelled, f"I4: {named} cancelled twice{self.trace()}"
             self._cancelled.add(named)
         known = [life for life in self.lives.values() if life.response.id == named and life.stopped]
-        assert known or named in self._revocable, f"I4: nobody asked to stop {named}{self.trace()}"
+        asked = known or named in self._revocable or named in self._stopped_now
+        assert asked, f"I4: nobody asked to stop {named}{self.trace()}"
 
     def _check_output(self, life: Life, event: Any) -> None:
         assert life.reads, f"output outside of its streams{self.trace()}"

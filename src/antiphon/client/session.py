@@ -190,7 +190,8 @@ class Session(Shell):
                 event loop.
         """
         self._check_loop()
-        a_choice("playback", playback, PLAYBACK_MODES)
+        if playback not in PLAYBACK_MODES:
+            a_choice("playback", playback, PLAYBACK_MODES)
         now = self._loop.time()
         if isinstance(scope, str):
             if scope not in SCOPES:

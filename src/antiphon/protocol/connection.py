@@ -126,6 +126,7 @@ class Connection:
             self._items,
             self.input_audio,
             self.playouts,
+            self._playback,
             self._responses,
             kept_audio=options.kept_audio,
             kept_audio_bytes=kept_audio_bytes,
@@ -253,7 +254,7 @@ class Connection:
 
     def truncate_item(self, point: TruncatePoint, now: float) -> tuple[Request, Effects]:
         effects: Effects = []
-        return self._items.truncate(point, now, effects), effects
+        return self._truncate(point, now, effects), effects
 
     def truncate_points(self, item_ids: Sequence[str], heard_ms: int) -> list[TruncatePoint]:
         """Where to truncate when `heard_ms` of these items, played in this order, were heard.
@@ -430,7 +431,10 @@ class Connection:
     def _cut(self, response: Response, heard_ms: int, now: float, effects: Effects) -> None:
         if not self.lost:
             for point in self.truncate_points(response.item_ids, heard_ms):
-                self._items.truncate(point, now, effects)
+                self._truncate(point, now, effects)
+
+    def _truncate(self, point: TruncatePoint, now: float, effects: Effects) -> Request:
+        return self._items.truncate(point, self._playback.share(point), now, effects)
 
 
 def _is_no_send(effect: Effect) -> bool:

@@ -128,6 +128,15 @@ class Conversation:
         self._note_answer(item, item_id)
         self._items[item_id] = item
 
+    def put(self, item: Item) -> None:
+        """Put another version of an item in its place; unknown ids are left alone."""
+        if item.id in self._items:
+            self._items[item.id] = item
+
+    def before(self, item_id: str) -> str | None:
+        """What it comes after; None where it is the first, or unknown."""
+        return self._before.get(item_id) or None
+
     def learn(self, item: Item) -> None:
         """Take note of an item of a response, from whatever tells of it first, or tells more.
 

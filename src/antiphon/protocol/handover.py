@@ -7,12 +7,13 @@ online*, and whatever was asked meanwhile is sent, in its order.
 """
 
 from antiphon.protocol.configuration import Configuration
-from antiphon.protocol.effects import Effects, Report, ReportKind, Send
+from antiphon.protocol.effects import Answered, Effects, Report, ReportKind, Send
 from antiphon.protocol.held import Held
 from antiphon.protocol.input_audio import InputAudio
 from antiphon.protocol.items import Items
+from antiphon.protocol.playback import Playback
 from antiphon.protocol.playouts import Playouts
-from antiphon.protocol.requests import RequestKind, Requests
+from antiphon.protocol.requests import Request, RequestKind, Requests
 from antiphon.protocol.response import Response
 from antiphon.protocol.responses import Responses
 from antiphon.protocol.snapshot import Snapshot, replayable
@@ -31,17 +32,20 @@ class Handover:
     """One connection's part in it.
 
     Args:
-        requests, configuration, items, input_audio, playouts, responses: the connection's.
+        requests, configuration, items, input_audio, playouts, playback, responses: the
+            connection's.
         kept_audio: how much of the caller's latest audio is held without a socket, in seconds.
         kept_audio_bytes: the same in bytes, where that is to count instead.
     """
 
     __slots__ = (
         "_configuration",
+        "_done",
         "_input_audio",
         "_items",
         "_kept_audio",
         "_kept_audio_bytes",
+        "_playback",
         "_playouts",
         "_requests",
         "_responses",
@@ -54,6 +58,7 @@ class Handover:
         items: Items,
         input_audio: InputAudio,
         playouts: Playouts,
+        playback: Playback,
         responses: Responses,
         *,
         kept_audio: float,
@@ -64,7 +69,10 @@ class Handover:
         self._items = items
         self._input_audio = input_audio
         self._playouts = playouts
+        self._playback = playback
         self._responses = responses
+        # What the loss itself has answered, to be told once there is a connection to tell it on.
+        self._done: list[Request] = []
         self._kept_audio = kept_audio
         self._kept_audio_bytes = kept_audio_bytes
 
@@ -84,12 +92,15 @@ class Handover:
         self._configuration.follow(lost._configuration)
         self._items.follow(lost._items)
         self._playouts.take_over(lost._playouts)
+        self._playback.take_over(lost._playback)
         for audio in lost._input_audio.latest:
             self.hold_audio(audio)
         for request in lost._requests.all():
-            if request.kind is RequestKind.ITEM_TRUNCATE and request.subject:
+            if request.kind is RequestKind.ITEM_TRUNCATE:
                 # Nothing that can still be cut; the words that were not heard must go all the same.
-                self._items.conversation.truncate(request.subject, request.payload)
+                lost._requests.close(request)
+                self._items.cut_unanswered(request)
+                self._done.append(request)
             elif request.event is not None:
                 lost._requests.close(request)
                 self._requests.add(request)
@@ -102,6 +113,8 @@ class Handover:
 
     def resume(self, snapshot: Snapshot, now: float, effects: Effects) -> None:
         """Tell the server what an earlier one knew, before whatever was asked meanwhile."""
+        done, self._done = self._done, []
+        effects.extend(Answered(request, None) for request in done)
         requests = self._requests
         later, behind = requests.all(), requests.held
         requests.held = Held()

@@ -46,6 +46,7 @@ class Items:
 
     __slots__ = (
         "_calls_left",
+        "_in_words",
         "_made",
         "_out_of_band",
         "_prefix",
@@ -67,6 +68,8 @@ class Items:
         self._replayed: set[str] = set()
         # Calls of an earlier connection that were not replayed, for want of an output, by call id.
         self._calls_left: dict[str, Item] = {}
+        # Items that the server knows as words, since it was told them again (P-226); None: all.
+        self._in_words: set[str] | None = set()
         self.conversation = Conversation()
         # Whether the server knows how to truncate, as far as is known.
         self.truncates = True
@@ -101,7 +104,17 @@ class Items:
         request = Request(event_id, RequestKind.ITEM_DELETE, subject=item_id)
         return self._requests.ask(event, request, now, effects)
 
-    def truncate(self, point: TruncatePoint, now: float, effects: Effects) -> Request:
+    def truncate(self, point: TruncatePoint, share: float, now: float, effects: Effects) -> Request:
+        """Have the server forget what was not heard.
+
+        Args:
+            point: where.
+            share: which part of the whole was heard, from 0 to 1.
+            now: the time.
+            effects: takes what follows.
+        """
+        if self._in_words is None or point.item_id in self._in_words:
+            return self._cut_words(point, share, now, effects)
         event_id = self._requests.next_event_id()
         event = ConversationItemTruncate(
             event_id=event_id,
@@ -109,16 +122,49 @@ class Items:
             content_index=point.content_index,
             audio_end_ms=point.audio_end_ms,
         )
-        request = Request(
-            event_id, RequestKind.ITEM_TRUNCATE, subject=point.item_id, payload=point.content_index
-        )
+        request = Request(event_id, RequestKind.ITEM_TRUNCATE, subject=point.item_id, payload=share)
         return self._requests.ask(event, request, now, effects)
 
+    def _cut_words(
+        self, point: TruncatePoint, share: float, now: float, effects: Effects
+    ) -> Request:
+        """As `truncate`, for what was said over an earlier connection.
+
+        There is no audio of it on this server (P-226), so it is said anew: as many of its words
+        as were heard, by the share of the time, and none where that is less than one.
+        """
+        item_id = point.item_id
+        request = Request("", RequestKind.ITEM_TRUNCATE, subject=item_id)
+        item = self.conversation.get(item_id)
+        if item is None:
+            self._requests.answer(request, None, effects)
+            return request
+        heard = _heard(item, share)
+        if self._in_words is None:
+            # There is no server yet; the next one is told no more than this.
+            self.conversation.put(heard)
+            self._requests.answer(request, None, effects)
+            return request
+        before = self.conversation.before(item_id)
+        request = self.delete(item_id, now, effects)
+        words = replayed(heard)
+        if words is not None:
+            anew = self.create(replace(words, id=None), before or "root", now, effects)
+            self._in_words.add(str(anew.subject))
+        return request
+
     # --- from one connection to the next --------------------------------------------------------
+
+    def cut_unanswered(self, request: Request) -> None:
+        """The connection went before the server said that it had truncated this."""
+        item = self.conversation.get(request.subject or "")
+        if item is not None:
+            self.conversation.put(_heard(item, request.payload))
 
     def follow(self, lost: "Items") -> None:
         """Show what the other one had, and keep what it could not have replayed."""
         self.conversation = lost.conversation
+        self._in_words = None
         self._calls_left = dict(lost._calls_left)
         for item in lost.conversation.unanswered:
             if item.type == "function_call" and item.call_id:
@@ -127,11 +173,13 @@ class Items:
     def replay(self, items: Iterable[Item], now: float, effects: Effects) -> None:
         """Make this the conversation. It is shown at once; what the server refuses goes again."""
         self.conversation = Conversation()
+        self._in_words = set()
         for item in items:
             request = self.create(item, UNSET, now, effects)
             request.event = None  # it is in the conversation, and not asked for a second time
             assert request.subject is not None, "every item that is created has an id"
             self._replayed.add(request.subject)
+            self._in_words.add(request.subject)
             self.conversation.add(replace(item, id=request.subject), None)
             if item.type == "function_call" and item.call_id:
                 self._calls_left.pop(item.call_id, None)
@@ -212,3 +260,13 @@ class Items:
         """As `learn`, for all that a response says it brought forth."""
         for item in resource.output or ():
             self.learn(item)
+
+
+def _heard(item: Item, share: float) -> Item:
+    """The item with the words that were heard of it, rounded down to whole ones."""
+    content = []
+    for part in item.content or ():
+        words = (part.transcript or part.text or "").split()
+        said = " ".join(words[: int(len(words) * share)]) or None
+        content.append(replace(part, transcript=said, text=None))
+    return replace(item, content=content)

@@ -58,6 +58,15 @@ class Playback:
                 del self._parts[next(iter(self._parts))]
         return part
 
+    def take_over(self, other: "Playback") -> None:
+        """What was delivered over an earlier connection may still be playing."""
+        self._parts.update(other._parts)
+
+    def share(self, point: TruncatePoint) -> float:
+        """Which part of the whole the listener heard at this point, from 0 to 1."""
+        part = self._parts.get((point.item_id, point.content_index))
+        return point.audio_end_ms / part.length_ms if part is not None and part.length_ms else 0.0
+
     def truncate_points(self, item_ids: list[str], heard_ms: int) -> list[TruncatePoint]:
         """What to truncate when a listener heard `heard_ms` of these items, played in this order.
 
