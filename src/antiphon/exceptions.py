@@ -1,4 +1,7 @@
-"""Every exception that antiphon raises, in one tree.
+"""What can go wrong with a session, in one tree; all of it is a `RealtimeError`.
+
+Beside it stand `ToolError`, which a function of yours raises, the emulator's `ScriptNotConsumed`
+and its errors of virtual time, and `ValueError` where a setting of the emulator is wrong.
 
     RealtimeError
     ├── ProtocolError

@@ -8,7 +8,7 @@ __all__ = ["Connector", "FrameHandler", "PicowsConnector", "Transport"]
 
 
 class FrameHandler(Protocol):
-    """Who is told what arrives. Implemented by the session."""
+    """Who is told what arrives: a session's link, or whoever uses a transport alone."""
 
     def frame_received(self, data: bytes, is_text: bool) -> None:
         """One whole message."""

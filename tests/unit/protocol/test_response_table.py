@@ -459,6 +459,13 @@ def test_merging_tolerances_leaves_the_strict_table_alone() -> None:
     assert table_for(frozenset()) == TRANSITIONS
 
 
+@pytest.mark.parametrize("tolerances", EVERY_CHOICE, ids=lambda one: "+".join(one) or "strict")
+def test_output_never_moves_a_response(tolerances: frozenset[Tolerance]) -> None:
+    # That column is read without its states, for every delta goes through it.
+    for state, rows in table_for(tolerances).items():
+        assert rows.get(_I.RECV_OUTPUT, ((), state))[1] is state
+
+
 def walks(table: Table) -> Iterator[tuple[ResponseState, ResponseInput, tuple[Action, ...], Row]]:
     """Every row, with everything that may have been done on the way to it."""
     start: tuple[ResponseState, frozenset[Action]] = (_S.IDLE, frozenset())
