@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from antiphon.client.streams import Moment, Stream
     from antiphon.client.transport import Connector, FrameHandler, PicowsConnector, Transport
     from antiphon.exceptions import (
+        CallNotFound,
         ConcurrencyError,
         ConnectError,
         ConnectionClosed,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from antiphon.wire.session_config import SessionConfig
 
 __all__ = [
+    "CallNotFound",
     "DEFAULT_MODEL",
     "UNSET",
     "Arrivals",
@@ -122,7 +124,7 @@ _HOMES = {
     "models": "DEFAULT_MODEL",
     "wire.base": "UNSET",
     "exceptions": (
-        "ConcurrencyError ConnectError ConnectionClosed ConnectionClosedError "
+        "CallNotFound ConcurrencyError ConnectError ConnectionClosed ConnectionClosedError "
         "ConnectionClosedOK LocalProtocolError MissingDependency ProtocolError "
         "RealtimeError RemoteProtocolError RequestError RequestTimeout ResponseFailed "
         "ResponseRejected StreamOverflow"

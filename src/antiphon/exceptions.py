@@ -8,6 +8,7 @@ and its errors of virtual time, and `ValueError` where a setting of the emulator
     │   ├── LocalProtocolError      you asked for what this state forbids
     │   └── RemoteProtocolError     the server broke its protocol
     ├── ConnectError                never got a session (auth, DNS, handshake, timeout)
+    │   └── CallNotFound            ... since there is no such call
     ├── ConnectionClosed            .code .reason .by
     │   ├── ConnectionClosedOK      closed on purpose, by either side
     │   └── ConnectionClosedError   lost
@@ -24,6 +25,7 @@ Codes are there to be compared; messages are for people only.
 """
 
 __all__ = [
+    "CallNotFound",
     "ConcurrencyError",
     "ConnectError",
     "ConnectionClosed",
@@ -94,13 +96,22 @@ class ConnectError(RealtimeError):
         self.retryable = retryable
 
 
+class CallNotFound(ConnectError):
+    """There is no such call: it is over, or its id is wrong, or it is not ready yet (P-384, P-385).
+
+    Attributes:
+        status: 404.
+    """
+
+
 class ConnectionClosed(RealtimeError):
     """The connection is gone.
 
     Args:
         code: the WebSocket close code, or None when there was no close frame.
         reason: the close reason as the closing side gave it.
-        by: which side ended it: ``"client"``, ``"server"`` or ``"network"``.
+        by: which side ended it: ``"client"``, ``"server"`` or ``"network"``; ``"call"`` where the
+            call is over that the session was joined to.
     """
 
     def __init__(self, code: int | None, reason: str, by: str) -> None:

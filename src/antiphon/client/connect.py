@@ -73,6 +73,7 @@ class Connecting:
 def connect(
     *,
     model: str | None = None,
+    call_id: str | None = None,
     url: str | None = None,
     base_url: str | None = None,
     api_key: str | None = None,
@@ -100,6 +101,9 @@ def connect(
 
     Args:
         model: the model, or the deployment on Azure; default `antiphon.DEFAULT_MODEL`.
+        call_id: join the session of a WebRTC or SIP call (P-370), whose sound goes elsewhere, to
+            steer it. Nothing is replayed to it after a loss, and it is never rotated; when it is
+            over the session is, and `closed` says so (`by="call"`).
         url: the server's whole WebSocket address, such as `ws://127.0.0.1:8765/v1/realtime`.
         base_url: the address up to `/v1`; default `OPENAI_BASE_URL`, else OpenAI's.
         api_key: default `OPENAI_API_KEY`. Servers on this machine may do without.
@@ -155,6 +159,7 @@ def connect(
         a_function("connector", connector)
     endpoint = resolve(
         model=model,
+        call_id=call_id,
         url=url,
         base_url=base_url,
         api_key=api_key,
@@ -168,6 +173,11 @@ def connect(
         needs_key=getattr(connector, "needs_key", True),
         transcription=bool(config) and config.get("type") == "transcription",
     )
+    if endpoint.call_id is not None:
+        if replay is not None:
+            raise LocalProtocolError("replay is of no use on a call: nothing is replayed to it")
+        settings["options"] = replace(chosen, call=True)
+        settings["reconnect"] = replace(reconnect or ReconnectPolicy(), rotate_after=None)
     if config and endpoint.transcription:
         config.setdefault("type", "transcription")
     return Connecting(endpoint, connector or PicowsConnector(), settings)

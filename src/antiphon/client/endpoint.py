@@ -35,6 +35,7 @@ class Endpoint(NamedTuple):
     headers: Mapping[str, str]
     dialect: Dialect
     transcription: bool = False
+    call_id: str | None = None
 
     def __repr__(self) -> str:
         return f"Endpoint({without_secrets(self.url)!r})"
@@ -66,6 +67,7 @@ def resolve(
     dialect: Dialect | None = None,
     needs_key: bool = True,
     transcription: bool = False,
+    call_id: str | None = None,
 ) -> Endpoint:
     """Work out the address and the headers.
 
@@ -87,6 +89,9 @@ def resolve(
         transcription: for a session that only transcribes, as `?intent=transcription` in `url`
             also says; it has no model (P-469).
 
+        call_id: of a WebRTC or SIP call to join (P-370), as `?call_id=` in `url` also says; it has
+            a model already (P-371).
+
     A user and a password in the address are sent as `Authorization: Basic`, and never as part of
     it. `headers` and `api_key` come before them, the environment's key after them.
 
@@ -104,6 +109,7 @@ def resolve(
         "azure_endpoint": azure_endpoint,
         "azure_deployment": azure_deployment,
         "api_version": api_version,
+        "call_id": call_id,
     }.items():
         if given is not None and not a_text(name, given).isprintable():
             raise LocalProtocolError(f"{name} holds characters that no address has")
@@ -120,7 +126,21 @@ def resolve(
                 "a transcription session takes no model=; name the transcriber in "
                 "session={'audio': {'input': {'transcription': {'model': …}}}}"
             )
-    asked = {"intent": "transcription"} if transcription else {"model": model or DEFAULT_MODEL}
+    if call_id is not None:
+        a_name("call_id", call_id)
+    elif url is not None:
+        call_id = _query(url).get("call_id")
+    if call_id is not None:
+        for name, given in {"model": model, "azure_deployment": azure_deployment}.items():
+            if given is not None:
+                raise LocalProtocolError(f"a call has its model already; leave {name} out")
+        if transcription:
+            raise LocalProtocolError("a call is no transcription session; leave one of them out")
+        asked = {"call_id": call_id}
+    elif transcription:
+        asked = {"intent": "transcription"}
+    else:
+        asked = {"model": model or DEFAULT_MODEL}
     own = {name.lower() for name in headers} & {"authorization", "api-key"}
     if azure_endpoint is not None:
         if api_version is None:
@@ -129,9 +149,9 @@ def resolve(
                 query = {"model": azure_deployment}
         else:
             path, query = "/openai/realtime", {"api-version": api_version}
-            if transcription:
+            if transcription or call_id:
                 query |= asked
-            if azure_deployment or not transcription:
+            if azure_deployment or not (transcription or call_id):
                 query["deployment"] = azure_deployment or asked["model"]
         address = _join(azure_endpoint, path, query)
         key = _clean(api_key or os.environ.get("AZURE_OPENAI_API_KEY"))
@@ -153,7 +173,7 @@ def resolve(
             credentials = basic or {}
         spoken = GA
     address = _without_user(address)
-    return Endpoint(address, {**credentials, **headers}, dialect or spoken, transcription)
+    return Endpoint(address, {**credentials, **headers}, dialect or spoken, transcription, call_id)
 
 
 def _headers(headers: Any) -> dict[str, str]:
@@ -169,8 +189,11 @@ def _headers(headers: Any) -> dict[str, str]:
 
 
 def _is_for_transcription(url: str) -> bool:
-    query = dict(parse_qsl(url.partition("?")[2]))
-    return query.get("intent") == "transcription"
+    return _query(url).get("intent") == "transcription"
+
+
+def _query(url: str) -> dict[str, str]:
+    return dict(parse_qsl(url.partition("?")[2]))
 
 
 def _join(base: str, path: str, query: Mapping[str, str]) -> str:

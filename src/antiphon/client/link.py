@@ -52,7 +52,8 @@ class Link:
         self.closing = False
         # Set by session.created (P-250), failed by a loss before it.
         self.ready: Moment[None] = Moment()
-        self._waiting = True
+        # On a call no session.created comes (P-373): the session is there already.
+        self._waiting = not shell._options.call
         self._last_error: ErrorInfo | None = None
         self._lost: ConnectError | None = None
         self._decode = shell._codec.decode
@@ -68,7 +69,8 @@ class Link:
             async with asyncio.timeout(within):
                 self.transport = await connector(endpoint.url, endpoint.headers, self)
                 self.opened_at = loop.time()
-                await self.ready
+                if self._waiting:
+                    await self.ready
             if self._lost is not None:
                 raise self._lost  # made, and lost again before this task ran
         except TimeoutError as silent:

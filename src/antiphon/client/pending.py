@@ -4,9 +4,13 @@ from collections.abc import Generator
 from typing import Generic, TypeVar
 
 from antiphon.client.streams import Moment
+from antiphon.exceptions import RealtimeError, RequestError
+from antiphon.protocol.effects import Report, ReportKind
 from antiphon.protocol.interruption import Interruption, Receipt
+from antiphon.protocol.requests import Request
+from antiphon.wire.items import ErrorInfo
 
-__all__ = ["PendingReceipt", "PendingRequest", "PendingRequests"]
+__all__ = ["PendingReceipt", "PendingRequest", "PendingRequests", "unheard"]
 
 T = TypeVar("T")
 
@@ -91,3 +95,17 @@ class PendingReceipt:
 
     def _settle(self) -> None:
         self._moment.set(self._interruption.receipt())
+
+
+def unheard(request: Request, error: RealtimeError) -> Report:
+    """A refusal for whoever watches, since nobody awaits it. The server's words stay in `error`."""
+    if not isinstance(error, RequestError):
+        return Report(ReportKind.ERROR, f"{request.kind} failed: {error}")
+    told = ErrorInfo(
+        type=error.type,
+        code=error.code,
+        message=str(error),
+        param=error.param,
+        event_id=error.event_id,
+    )
+    return Report(ReportKind.ERROR, f"{request.kind} was refused", error=told)

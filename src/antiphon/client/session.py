@@ -25,8 +25,8 @@ from antiphon.client.arguments import (
     response_params,
 )
 from antiphon.client.audio import ToFormat, check_rate, format_in
+from antiphon.client.dial import Dial
 from antiphon.client.handle import ResponseHandle
-from antiphon.client.link import Link
 from antiphon.client.listeners import Arrivals, Listener, Listening, check_name
 from antiphon.client.pending import PendingReceipt, PendingRequest, PendingRequests
 from antiphon.client.shell import Shell
@@ -361,6 +361,7 @@ class Session(Shell):
             LocalProtocolError: `heard_ms` is negative, or no whole number; or the response is
                 another session's.
         """
+        self._check_carries_sound()
         an_int("heard_ms", heard_ms, 0, "whole milliseconds, 0 or more")
         connection = self._open_connection()
         if isinstance(what, str):
@@ -427,6 +428,8 @@ class Session(Shell):
             MissingDependency: resampling is not installed.
             ConnectionClosed: the session has ended.
         """
+        if self._options.call:
+            self._check_carries_sound()
         try:
             # Here and not in `_check_open`, for this is called fifty times a second.
             if asyncio.get_running_loop() is not self._loop or self._closing:
@@ -459,6 +462,7 @@ class Session(Shell):
         With server VAD the server commits by itself, and may have been quicker: then this raises
         `RequestError` with code `input_audio_buffer_commit_empty` (P-196).
         """
+        self._check_carries_sound()
         self._flush_resamplers()
         if self._batch is not None:
             self._batch.flush()
@@ -466,6 +470,7 @@ class Session(Shell):
 
     def clear_audio(self) -> PendingRequest[None]:
         """Forget the audio that was sent and not yet committed."""
+        self._check_carries_sound()
         self._resamplers.clear()
         if self._batch is not None:
             self._batch.drop()
@@ -567,9 +572,7 @@ class Session(Shell):
 
     async def _start(self) -> None:
         """Called once, by `connect`."""
-        link = Link(self, self._connection)
-        await link.open(self._connector, self._endpoint, self._connect_timeout)
-        self._attach(link)
+        self._attach(await self._dial.open(self, self._connection, Dial.PATIENCE))
         if self._config:
             try:
                 await self.update(self._config)
@@ -602,6 +605,13 @@ class Session(Shell):
         """Whether this is a session that only writes down what it hears (P-469)."""
         kind = (self._connection.session or self._config).get("type")
         return kind == "transcription" or (kind is None and self._endpoint.transcription)
+
+    def _check_carries_sound(self) -> None:
+        if self._options.call:
+            raise LocalProtocolError(
+                "the sound of a call goes elsewhere: its peer sends it, and the call truncates by "
+                "itself what was not heard (P-382, P-417)"
+            )
 
     def _open_connection(self) -> Connection:
         self._check_open()

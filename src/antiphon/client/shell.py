@@ -18,22 +18,22 @@ from weakref import WeakSet
 from antiphon.client.arguments import an_instance
 from antiphon.client.audio import ToFormat, format_in
 from antiphon.client.batch import AudioBatch
+from antiphon.client.dial import Dial
 from antiphon.client.endpoint import Endpoint
 from antiphon.client.handle import FunctionCall, ResponseHandle, StreamLimits
 from antiphon.client.link import Link
 from antiphon.client.listeners import Listener, Listening
-from antiphon.client.pending import PendingRequest
+from antiphon.client.pending import PendingRequest, unheard
 from antiphon.client.reconnect import ReconnectPolicy, Replay, is_retryable, told_instead
 from antiphon.client.streams import Moment, Stream
 from antiphon.client.transport import Connector
 from antiphon.exceptions import (
+    CallNotFound,
     ConnectError,
     ConnectionClosed,
     ConnectionClosedError,
     ConnectionClosedOK,
     LocalProtocolError,
-    RealtimeError,
-    RequestError,
 )
 from antiphon.protocol.connection import Connection
 from antiphon.protocol.effects import (
@@ -60,7 +60,6 @@ from antiphon.protocol.input_audio import Turn
 from antiphon.protocol.interruption import Interruption, PlaybackMode, Scope, meant
 from antiphon.protocol.options import Options
 from antiphon.protocol.playout import PlayoutInput
-from antiphon.protocol.requests import Request
 from antiphon.protocol.response import Response
 from antiphon.wire.base import Malformed, UnknownEvent
 from antiphon.wire.client_events import ClientEvent
@@ -121,11 +120,11 @@ class Shell:
         self._loop = asyncio.get_running_loop()
         self._endpoint = endpoint
         self._connector = connector
+        self._dial = Dial(connector, endpoint, connect_timeout)
         self._config = dict(config or {})
         self._options = options or Options()
         self._limits = limits or StreamLimits()
         self._policy = reconnect or ReconnectPolicy()
-        self._connect_timeout = connect_timeout
         self._max_pending_bytes = max_pending_bytes
         self._batch = AudioBatch(batch_audio_ms, self._send_audio) if batch_audio_ms else None
         self._handle_type = handle_type
@@ -181,11 +180,14 @@ class Shell:
         while self._attempts < attempts:
             await asyncio.sleep(self._policy.delay(self._attempts))
             self._attempts += 1
-            link = Link(self, self._connection)
             try:
-                await link.open(self._connector, self._endpoint, self._connect_timeout)
+                patience = Dial.PATIENCE if closed is None else 0.0
+                link = await self._dial.open(self, self._connection, patience)
             except ConnectError as error:
                 failed = error
+                if isinstance(failed, CallNotFound) and closed is not None:
+                    closed = ConnectionClosedOK(closed.code, closed.reason, "call")
+                    break
                 self._emit("connect_failed", failed)
                 self._run_callbacks()
                 if self._fatal is not None or not failed.retryable:
@@ -227,7 +229,9 @@ class Shell:
         by = "network" if code in (None, 1005, 1006) else "server"
         kind = ConnectionClosedOK if code == 1000 else ConnectionClosedError
         closed = kind(code, reason, by)
-        if self._fatal is not None or not is_retryable(code) or not self._policy.attempts:
+        # A clean close of a sideband may be a proxy's; only dialling again tells (P-453).
+        again = is_retryable(code) or self._options.call
+        if self._fatal is not None or not again or not self._policy.attempts:
             self._finish(closed)
             return
         standby = self._standby
@@ -285,9 +289,8 @@ class Shell:
     async def _rotate(self) -> None:
         """Open a second socket, to change over at the next quiet moment."""
         old = self._link
-        link = Link(self, self._new_connection())
         try:
-            await link.open(self._connector, self._endpoint, self._connect_timeout)
+            link = await self._dial.open(self, self._new_connection())
         except ConnectError:
             # The old one still works. When it ends, `_reconnect` tries harder.
             self.counters["rotation_failed"] += 1
@@ -619,7 +622,7 @@ class Shell:
         if pending is not None:
             pending._moment.fail(effect.error)
         if not awaited and self._end is None:
-            self._do_report(_unheard(effect.request, effect.error))
+            self._do_report(unheard(effect.request, effect.error))
 
     def _do_turn_changed(self, effect: TurnChanged) -> None:
         turn: Turn = effect.turn
@@ -682,17 +685,3 @@ _CARRY_OUT: dict[type[Any], Callable[[Shell, Any], None]] = {
 
 def _internal_error() -> ConnectionClosedError:
     return ConnectionClosedError(None, "an internal error", "client")
-
-
-def _unheard(request: Request, error: RealtimeError) -> Report:
-    """A refusal for whoever watches, since nobody awaits it. The server's words stay in `error`."""
-    if not isinstance(error, RequestError):
-        return Report(ReportKind.ERROR, f"{request.kind} failed: {error}")
-    told = ErrorInfo(
-        type=error.type,
-        code=error.code,
-        message=str(error),
-        param=error.param,
-        event_id=error.event_id,
-    )
-    return Report(ReportKind.ERROR, f"{request.kind} was refused", error=told)

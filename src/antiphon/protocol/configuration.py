@@ -11,7 +11,7 @@ from antiphon.protocol.snapshot import merged
 from antiphon.wire.client_events import SessionUpdate
 from antiphon.wire.server_events import SessionCreated, SessionUpdated
 
-__all__ = ["Configuration"]
+__all__ = ["Configuration", "stands_in"]
 
 
 class Configuration:
@@ -26,13 +26,22 @@ class Configuration:
         "_input_audio",
         "_requests",
         "_responses",
+        "_shared",
         "_told",
         "accepted",
         "in_force",
     )
 
-    def __init__(self, requests: Requests, input_audio: InputAudio, responses: Responses) -> None:
+    def __init__(
+        self,
+        requests: Requests,
+        input_audio: InputAudio,
+        responses: Responses,
+        *,
+        shared: bool = False,
+    ) -> None:
         self._requests = requests
+        self._shared = shared
         self._input_audio = input_audio
         self._responses = responses
         self._told: dict[str, Any] = {}
@@ -70,6 +79,8 @@ class Configuration:
         self._told = event.session
         self._show(event.session)
         request = self._requests.answered(RequestKind.SESSION_UPDATE)
+        if request is not None and self._shared and not stands_in(request.payload, event.session):
+            request = None  # another controller's update (P-380)
         if request is not None:
             self.accepted = merged(self.accepted, request.payload)
             self._requests.answer(request, event.session, effects)
@@ -86,6 +97,15 @@ class Configuration:
         self._input_audio.replies = (detection or {}).get("create_response") is not False
         self._input_audio.interrupts = (detection or {}).get("interrupt_response") is not False
         self._responses.produced.output_bytes_per_ms = _bytes_per_ms(session, "output")
+
+
+def stands_in(asked: Any, told: Any) -> bool:
+    """Whether all that was asked for is so in what the server tells, which may be more."""
+    if isinstance(asked, Mapping):
+        return isinstance(told, Mapping) and all(
+            stands_in(value, told.get(name)) for name, value in asked.items()
+        )
+    return bool(asked == told)
 
 
 def _turn_detection(session: Mapping[str, Any]) -> Mapping[str, Any] | None:

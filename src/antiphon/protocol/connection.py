@@ -45,8 +45,12 @@ from antiphon.wire.client_events import (
 )
 from antiphon.wire.items import Item
 from antiphon.wire.server_events import (
+    ConversationItemTruncated,
     ErrorEvent,
     InputAudioBufferSpeechStarted,
+    OutputAudioBufferCleared,
+    OutputAudioBufferStarted,
+    OutputAudioBufferStopped,
     ServerEvent,
 )
 
@@ -68,6 +72,11 @@ _OUTPUT_TYPES = (
 )
 
 
+OutputAudioBufferEvent = (
+    OutputAudioBufferStarted | OutputAudioBufferStopped | OutputAudioBufferCleared
+)
+
+
 class Connection:
     """Everything that one connection knows.
 
@@ -85,6 +94,7 @@ class Connection:
         "_configuration",
         "_deadlines",
         "_handover",
+        "_is_call",
         "_items",
         "_playback",
         "_requests",
@@ -102,6 +112,7 @@ class Connection:
         kept_audio_bytes: int | None = None,
     ) -> None:
         options = options or Options()
+        self._is_call = options.call
         self._deadlines = Deadlines()
         self._playback = Playback()
         self._requests = Requests(prefix, self._deadlines, options.request_timeout)
@@ -119,7 +130,9 @@ class Connection:
             self.playouts,
             self.input_audio,
         )
-        self._configuration = Configuration(self._requests, self.input_audio, self._responses)
+        self._configuration = Configuration(
+            self._requests, self.input_audio, self._responses, shared=options.call
+        )
         self._handover = Handover(
             self._requests,
             self._configuration,
@@ -130,6 +143,7 @@ class Connection:
             self._responses,
             kept_audio=options.kept_audio,
             kept_audio_bytes=kept_audio_bytes,
+            lives_on=options.call,
         )
         if not online:
             self._requests.online = False
@@ -394,6 +408,10 @@ class Connection:
             else:
                 detail = "an error that answers no request"
                 effects.append(Report(ReportKind.ERROR, detail, error=error))
+        elif request.kind is RequestKind.OUTPUT_CLEAR:
+            self._requests.close(request)
+            self.playouts.nothing_plays(now, effects)
+            effects.append(Report(ReportKind.ABSORBED, "the clear found nothing that plays"))
         elif request.response is None:
             if request.kind is RequestKind.SESSION_UPDATE:
                 self._configuration.refused()
@@ -427,6 +445,26 @@ class Connection:
         self.input_audio.speech_started(event, now, effects)
         if self.input_audio.interrupts:
             self.playouts.barge_in(now, effects)
+
+    def _truncated(self, event: ConversationItemTruncated, now: float, effects: Effects) -> None:
+        self._items.truncated(event, now, effects)
+        if self._is_call and event.item_id:
+            # By the call itself, at what was heard (P-421, P-422).
+            self.playouts.truncated(event.item_id, event.audio_end_ms or 0, now, effects)
+
+    def _plays(self, event: OutputAudioBufferEvent, now: float, effects: Effects) -> None:
+        """What the call says of its output buffer (P-400). Elsewhere there is none."""
+        if not self._is_call:
+            return
+        response = self._responses.met(event.response_id or None, now, effects)
+        if isinstance(event, OutputAudioBufferCleared):
+            self.playouts.cleared(response, now, effects)
+        elif response is None:
+            effects.append(Report(ReportKind.UNROUTED, f"{event.type} of no response"))
+        elif isinstance(event, OutputAudioBufferStarted):
+            self.playouts.started(response, now, effects)
+        else:
+            self.playouts.stopped(response, now, effects)
 
     def _cut(self, response: Response, heard_ms: int, now: float, effects: Effects) -> None:
         if not self.lost:
@@ -464,7 +502,7 @@ _OTHERS: dict[str, tuple[_Part, Callable[[Any, Any, float, Effects], None]]] = {
     "conversation.item.created": (_items, Items.added),
     "conversation.item.done": (_items, Items.done),
     "conversation.item.retrieved": (_items, Items.retrieved),
-    "conversation.item.truncated": (_items, Items.truncated),
+    "conversation.item.truncated": (_connection, Connection._truncated),
     "conversation.item.deleted": (_items, Items.deleted),
     f"{_TRANSCRIPTION}.delta": (_audio, InputAudio.transcription_delta),
     f"{_TRANSCRIPTION}.updated": (_audio, InputAudio.transcription_updated),
@@ -475,5 +513,8 @@ _OTHERS: dict[str, tuple[_Part, Callable[[Any, Any, float, Effects], None]]] = {
     "input_audio_buffer.speech_started": (_connection, Connection._speech_started),
     "input_audio_buffer.speech_stopped": (_audio, InputAudio.speech_stopped),
     "input_audio_buffer.timeout_triggered": (_audio, InputAudio.timed_out),
+    "output_audio_buffer.started": (_connection, Connection._plays),
+    "output_audio_buffer.stopped": (_connection, Connection._plays),
+    "output_audio_buffer.cleared": (_connection, Connection._plays),
     "error": (_connection, Connection._error),
 }

@@ -36,6 +36,8 @@ class Handover:
             connection's.
         kept_audio: how much of the caller's latest audio is held without a socket, in seconds.
         kept_audio_bytes: the same in bytes, where that is to count instead.
+        lives_on: whether the server-side session goes on without its socket, as that of a call
+            does (P-387): then nothing is told again, or it would be there twice.
     """
 
     __slots__ = (
@@ -45,6 +47,7 @@ class Handover:
         "_items",
         "_kept_audio",
         "_kept_audio_bytes",
+        "_lives_on",
         "_playback",
         "_playouts",
         "_requests",
@@ -63,7 +66,9 @@ class Handover:
         *,
         kept_audio: float,
         kept_audio_bytes: int | None,
+        lives_on: bool = False,
     ) -> None:
+        self._lives_on = lives_on
         self._requests = requests
         self._configuration = configuration
         self._items = items
@@ -93,6 +98,8 @@ class Handover:
         self._items.follow(lost._items)
         self._playouts.take_over(lost._playouts)
         self._playback.take_over(lost._playback)
+        if self._lives_on:
+            return  # whether the server read what was not answered, nobody knows: it is refused
         for audio in lost._input_audio.latest:
             self.hold_audio(audio)
         for request in lost._requests.all():
@@ -115,6 +122,8 @@ class Handover:
         """Tell the server what an earlier one knew, before whatever was asked meanwhile."""
         done, self._done = self._done, []
         effects.extend(Answered(request, None) for request in done)
+        if self._lives_on:
+            return
         requests = self._requests
         later, behind = requests.all(), requests.held
         requests.held = Held()

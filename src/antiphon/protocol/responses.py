@@ -69,6 +69,14 @@ _NO_METADATA = (
     "their order (Options(echoes_metadata=False) says so from the start)"
 )
 _DELIVER, _KEEP = Action.DELIVER, Action.KEEP
+# What shows on a call that a response has sound: the audio itself is never sent there (P-378).
+_SOUNDS = frozenset(
+    {
+        "response.output_audio_transcript.delta",
+        "response.output_audio_transcript.done",
+        "response.output_audio.done",
+    }
+)
 
 
 class Responses:
@@ -86,6 +94,7 @@ class Responses:
         "_directory",
         "_early",
         "_input_audio",
+        "_is_call",
         "_machine",
         "_on_output",
         "_options",
@@ -106,6 +115,7 @@ class Responses:
     ) -> None:
         self._input_audio = input_audio
         self._options = options
+        self._is_call = options.call
         self._requests = requests
         self._deadlines = deadlines
         self.produced = produced
@@ -219,7 +229,9 @@ class Responses:
         if response is not None and not resource.id and response.state is _S.CLOSED:
             response = None  # P-311: no id, so this is the next one
         turn = self._input_audio.awaits_reply
-        asked = self._asked_for(resource, now, effects, turn=turn, announced=True)
+        # On a call one without our key is another controller's, or the turn detection's (P-379).
+        announced = not self._is_call
+        asked = self._asked_for(resource, now, effects, turn=turn, announced=announced)
         if self._directory.learned:
             self._directory.learned = False
             effects.append(Report(ReportKind.VIOLATION, _NO_METADATA, resource.id or None))
@@ -244,6 +256,15 @@ class Responses:
             self._requests.remove(self._requests.get(accused.create_event_id))
             self.create_refused(accused, error, now, effects)
 
+    def met(self, response_id: str | None, now: float, effects: Effects) -> Response | None:
+        """The response of this id; one that began before we joined the call is met here (P-377)."""
+        response = self._by_id.get(response_id or UNSET)
+        if response is None and response_id:
+            response = self._directory.stranger(None)
+            resource = ResponseResource(id=response_id)
+            self._machine.fire(response, _I.RECV_CREATED, effects, now, resource=resource)
+        return response
+
     def output(self, event: OutputEvent, now: float, effects: Effects) -> None:
         """Anything that a response produces. This is the path that every delta takes."""
         response = self._by_id.get(event.response_id)
@@ -253,6 +274,8 @@ class Responses:
         if action is _DELIVER:
             response.last_heard = now
             effects.append(Output(response, event))
+            if self._is_call and event.type in _SOUNDS:
+                self.playouts.sound(response, now, effects)
         elif action is _KEEP:
             self._keep(response, event, now, effects)
         elif action is None:
@@ -470,6 +493,8 @@ class Responses:
     def _of_stranger(self, response_id: str | None, now: float, effects: Effects) -> Response:
         """The response that output of an unknown id belongs to."""
         response = self._directory.find(response_id)
+        if response is None and self._is_call:
+            response = self.met(response_id, now, effects)
         if response is None and not self._options.announces:
             resource = ResponseResource(id=response_id or UNSET)
             self.created(ResponseCreated(response=resource), now, effects)
