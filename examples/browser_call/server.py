@@ -27,7 +27,7 @@ BASE_URL = os.environ.get("OPENAI_BASE_URL", "https://api.openai.com/v1").rstrip
 KEY = {"Authorization": f"Bearer {os.environ.get('OPENAI_API_KEY', '')}"}
 SESSION = {
     "type": "realtime",
-    "model": "gpt-realtime",
+    "model": "gpt-realtime-2.1",
     "instructions": "Tell long stories.",
     "audio": {"input": {"turn_detection": None}},
 }

@@ -277,11 +277,31 @@ def test_of_connect(name: str, value: Any) -> None:
         (lambda: antiphon.ReconnectPolicy(max_delay="1"), "max_delay"),  # type: ignore[arg-type]
         (lambda: antiphon.ReconnectPolicy(rotate_after=0), "rotate_after"),
         (lambda: antiphon.ReconnectPolicy(rotate_latest=-1), "rotate_latest"),
+        (lambda: antiphon.Options(max_in_flight=0), "max_in_flight"),
+        (lambda: antiphon.Options(max_in_flight=1.5), "max_in_flight"),  # type: ignore[arg-type]
+        (lambda: antiphon.Options(create_timeout=0), "create_timeout"),
+        (lambda: antiphon.Options(stall_timeout=float("inf")), "stall_timeout"),
+        (lambda: antiphon.Options(settle_timeout=float("nan")), "settle_timeout"),
+        (lambda: antiphon.Options(request_timeout="10"), "request_timeout"),  # type: ignore[arg-type]
+        (lambda: antiphon.Options(heard_timeout=True), "heard_timeout"),
+        (lambda: antiphon.Options(kept_audio=-1), "kept_audio"),
+        (lambda: antiphon.Options(remembered=0.5), "remembered"),  # type: ignore[arg-type]
+        (lambda: antiphon.Options(busy_retries=-1), "busy_retries"),
+        (lambda: antiphon.Options(echoes_metadata="no"), "echoes_metadata"),  # type: ignore[arg-type]
+        (lambda: antiphon.Options(tolerances="supersedes"), "tolerances"),  # type: ignore[arg-type]
+        (lambda: antiphon.Options(tolerances=frozenset({"x"})), "tolerances"),  # type: ignore[arg-type]
+        (lambda: antiphon.Options.for_server("speaches", kept_audio=-1), "kept_audio"),
     ],
 )
 def test_of_settings(make: Callable[[], object], name: str) -> None:
     with pytest.raises(antiphon.LocalProtocolError, match=name):
         make()
+
+
+def test_settings_at_their_limits() -> None:
+    options = antiphon.Options(max_in_flight=1, kept_audio=0, remembered=0, busy_backoff=0)
+    assert (options.max_in_flight, options.kept_audio) == (1, 0)
+    assert antiphon.ReconnectPolicy(attempts=0, first_delay=0, rotate_after=None).attempts == 0
 
 
 @virtual

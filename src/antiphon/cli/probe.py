@@ -17,6 +17,7 @@ from antiphon.cli.console import wants_plain
 from antiphon.cli.demo.files import spoken_sentence
 from antiphon.cli.profile_file import profile_text
 from antiphon.exceptions import ConnectError
+from antiphon.models import DEFAULT_MODEL
 
 __all__ = ["add_arguments", "run"]
 
@@ -31,14 +32,14 @@ first what that may cost, and asks.
 
   antiphon serve                                         (in another terminal)
   antiphon probe ws://127.0.0.1:8765/v1/realtime
-  antiphon probe wss://api.openai.com/v1/realtime --model gpt-realtime
+  antiphon probe wss://api.openai.com/v1/realtime --model {model}
 """
 _KEY = "OPENAI_API_KEY"
 
 
 def add_arguments(parser: Parser) -> None:
     """Say what the command takes."""
-    parser.description = _DESCRIPTION.format(count=len(ALL))
+    parser.description = _DESCRIPTION.format(count=len(ALL), model=DEFAULT_MODEL)
     add = parser.add_argument
     add("url", metavar="URL", help="the server, such as ws://127.0.0.1:8765/v1/realtime")
     add("--model", help="the model to ask for (default: none, or the address's own)")

@@ -1,5 +1,6 @@
 """What can be set about a connection's behaviour. Times are in seconds."""
 
+import math
 from typing import Any, Self
 
 import msgspec
@@ -62,6 +63,22 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     playback_timeout: float = 2.0
     heard_timeout: float = 0.25
 
+    def __post_init__(self) -> None:
+        for name in _TIMEOUTS:
+            _check(name, getattr(self, name), float, "seconds, more than 0", 0.0)
+        for name in ("kept_audio", "busy_backoff"):
+            _check(name, getattr(self, name), float, "seconds, 0 or more")
+        for name in ("remembered", "kept_events", "busy_retries"):
+            _check(name, getattr(self, name), int, "a whole number, 0 or more")
+        if self.max_in_flight is not None:
+            _check("max_in_flight", self.max_in_flight, int, "1 or more, or None", 0)
+        for name in ("echoes_metadata", "announces", "call"):
+            if not isinstance(getattr(self, name), bool):
+                raise LocalProtocolError(f"{name} must be True or False")
+        known = isinstance(self.tolerances, frozenset)
+        if not known or not all(isinstance(one, Tolerance) for one in self.tolerances):
+            raise LocalProtocolError("tolerances must be a frozenset of Tolerance")
+
     @classmethod
     def for_server(cls, name: str, **settings: Any) -> Self:
         """What is known to suit a server other than OpenAI's.
@@ -73,7 +90,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             settings: any of the attributes above, which then go before what is known.
 
         Raises:
-            LocalProtocolError: no such server is known here; most need nothing.
+            LocalProtocolError: no such server is known here; most need nothing. Or a setting is
+                of no use, as from the constructor.
         """
         known = _FOR_SERVERS.get(name)
         if known is None:
@@ -82,6 +100,26 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
                 f"nothing is known of a server {name!r}; there is {names}, and most need no options"
             )
         return cls(**{**known, **settings})
+
+
+_TIMEOUTS = (
+    "create_timeout",
+    "settle_timeout",
+    "stall_timeout",
+    "request_timeout",
+    "playback_timeout",
+    "heard_timeout",
+)
+
+
+def _check(
+    name: str, value: Any, kind: type[float], allowed: str, above: float | None = None
+) -> None:
+    """A number of this kind that is not below 0, or is above what is given; never infinite."""
+    number = isinstance(value, (kind, int)) and not isinstance(value, bool)
+    if not number or not 0 <= value < math.inf or (above is not None and value <= above):
+        given = repr(value) if number else f"of type {type(value).__name__}"
+        raise LocalProtocolError(f"{name} is {given}; it must be {allowed}")
 
 
 _SUPERSEDING = DEFAULT_TOLERANCES | {Tolerance.SUPERSEDES}

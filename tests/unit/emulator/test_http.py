@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from antiphon.emulator import Behaviour, EmulatorServer, Script, ThreadedServer, say
 from antiphon.emulator.engine.call import CallState
 from antiphon.emulator.running.webhook import DEFAULT_SECRET
+from antiphon.models import DEFAULT_MODEL
 from tests.unit.emulator.test_rest import OFFER
 
 __all__: list[str] = []
@@ -57,7 +58,7 @@ async def test_openai_makes_an_ephemeral_key_and_lists_models(server: EmulatorSe
         other = await client.realtime.client_secrets.create(session={"type": "transcription"})
         assert other.session.type == "transcription"
         names = [model.id async for model in client.models.list()]
-        assert "gpt-realtime" in names
+        assert DEFAULT_MODEL in names
 
 
 async def test_openai_places_a_call_joins_it_and_hangs_up(server: EmulatorServer) -> None:

@@ -10,6 +10,7 @@ import pytest
 from antiphon.emulator import Behaviour, MemoryConnector, run_virtual
 from antiphon.emulator.engine.call import CallState
 from antiphon.emulator.running.rest import HttpReply, HttpRequest
+from antiphon.models import DEFAULT_MODEL
 
 __all__: list[str] = []
 
@@ -298,7 +299,7 @@ def test_models_are_listed_and_found() -> None:
         listed = (await service.send("GET", "/v1/models")).json()
         assert listed["object"] == "list"
         names = [model["id"] for model in listed["data"]]
-        assert "gpt-realtime" in names
+        assert DEFAULT_MODEL in names
         assert all(set(m) == {"id", "object", "created", "owned_by"} for m in listed["data"])
         assert (await service.send("GET", f"/v1/models/{names[0]}")).json() == listed["data"][0]
         assert code(await service.send("GET", "/v1/models/x")) == (404, "model_not_found")

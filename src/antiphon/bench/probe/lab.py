@@ -10,6 +10,7 @@ from antiphon.bench.probe.dialling import Dial
 from antiphon.bench.probe.names import Json
 from antiphon.bench.probe.talk import Frame, Run, Talk, connected
 from antiphon.bench.report import Mark
+from antiphon.models import DEFAULT_MODEL
 
 __all__ = [
     "Experiment",
@@ -205,7 +206,7 @@ class Lab:
             code = self.talk.closed[0] if self.talk.closed else None
             self.know.knob("missing_model", f"close_{code}", "the first connection named no model")
             separator = "&" if "?" in self.url else "?"
-            self.url += f"{separator}model=gpt-realtime"
+            self.url += f"{separator}model={DEFAULT_MODEL}"
             self.talk = await self.dial(self.url)
         await self.talk.find_fence()
         return self.talk

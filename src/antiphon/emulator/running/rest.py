@@ -25,6 +25,7 @@ from antiphon.emulator.shapes.errors import Refusal
 from antiphon.emulator.shapes.schema import integer, obj, string
 from antiphon.emulator.state.session import SessionState
 from antiphon.exceptions import MissingDependency
+from antiphon.models import DEFAULT_MODEL
 
 __all__ = ["HttpReply", "HttpRequest", "Rest", "refused"]
 
@@ -32,7 +33,7 @@ Json = dict[str, Any]
 _JSON = "application/json"
 _SDP = "application/sdp"
 # Names of sessions that the service lists; any other is taken all the same.
-_MODELS = ("gpt-realtime", "gpt-realtime-mini")
+_MODELS = (DEFAULT_MODEL, f"{DEFAULT_MODEL}-mini")
 _MODELS_CREATED = 1_756_310_470
 _PATH = re.compile(r"(?:/openai)?/v1(/.*)")
 _ANOTHER_PROTOCOL = re.compile(r"/(live|realtime/translations)(/.*)?")

@@ -9,6 +9,7 @@ from antiphon.bench.probe.lab import Hidden, Inconclusive, Lab, NotPossible, Ver
 from antiphon.bench.probe.names import Json
 from antiphon.bench.probe.talk import Frame
 from antiphon.bench.report import Mark
+from antiphon.models import DEFAULT_TRANSCRIPTION_MODEL
 
 __all__ = ["EXPERIMENTS"]
 
@@ -152,7 +153,7 @@ async def _transcript(lab: Lab) -> Verdict:
     """When the transcription of a turn comes."""
     await _listen(lab, interrupt_response=False, create_response=True)
     try:
-        refused = await lab.configure(transcription={"model": "gpt-4o-mini-transcribe"})
+        refused = await lab.configure(transcription={"model": DEFAULT_TRANSCRIPTION_MODEL})
         if refused is not None:
             raise NotPossible(f"transcription cannot be set: {refused.code}")
         mark = await _speak(lab)

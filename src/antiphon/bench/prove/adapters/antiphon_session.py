@@ -6,6 +6,7 @@ from typing import Any
 
 import antiphon
 from antiphon.bench.prove.adapters.stage import Client, Stage, perform
+from antiphon.models import DEFAULT_TRANSCRIPTION_MODEL
 
 __all__ = ["AntiphonClient"]
 
@@ -21,7 +22,7 @@ WEATHER: dict[str, Any] = {
 }
 HEARS: dict[str, Any] = {
     "turn_detection": {"type": "server_vad", "silence_duration_ms": 300},
-    "transcription": {"model": "gpt-4o-mini-transcribe"},
+    "transcription": {"model": DEFAULT_TRANSCRIPTION_MODEL},
 }
 
 
