@@ -101,10 +101,17 @@ def diagram(table: Rows[State, Input, Done], first: State, *last: State) -> str:
 
 
 # Document and name of each drawn part -> what draws it.
+def program(path: str) -> str:
+    """An example, as it stands in its file and is run by its tests."""
+    return f"```python\n{(DOCS.parent / 'examples' / path).read_text()}```"
+
+
 DRAWN: dict[tuple[str, str], Callable[[], str]] = {
     ("protocol.md", "knobs"): knobs,
     ("protocol.md", "call-knobs"): lambda: knobs(of_calls=True),
     ("emulator.md", "profiles"): profiles,
+    ("calls.md", "browser_call"): lambda: program("browser_call/server.py"),
+    ("calls.md", "phone_agent"): lambda: program("phone_agent.py"),
     ("state-machine.md", "diagram"): lambda: diagram(
         TRANSITIONS, ResponseState.IDLE, ResponseState.CLOSED
     ),

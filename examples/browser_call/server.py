@@ -1,5 +1,7 @@
 """A browser calls a model, and this program joins the call: it guards what is heard.
 
+    pip install antiphon aiohttp
+
     python examples/browser_call/server.py            # then open the address that it prints
 
 The browser's sound does not come by here. The page posts its offer, this program passes it on with
@@ -20,7 +22,9 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-__all__ = ["Guard", "application"]
+import antiphon
+
+__all__ = ["application"]
 
 PAGE = Path(__file__).parent / "page.html"
 BASE_URL = os.environ.get("OPENAI_BASE_URL", "https://api.openai.com/v1").rstrip("/")
@@ -31,40 +35,6 @@ SESSION = {
     "instructions": "Tell long stories.",
     "audio": {"input": {"turn_detection": None}},
 }
-
-
-class Guard:
-    """A sideband: sees what happens in a call, and can silence it."""
-
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self._socket = socket
-        self._generating: set[str] = set()
-        self._playing: set[str] = set()
-
-    async def watch(self) -> None:
-        """Follow the call until it is over."""
-        async for message in self._socket:
-            event = json.loads(message.data)
-            print(event["type"], flush=True)
-            self._note(event)
-
-    async def stop(self) -> None:
-        """Stop what is generated, each by its id, and what is heard."""
-        for response_id in self._generating:
-            await self._socket.send_json({"type": "response.cancel", "response_id": response_id})
-        if self._generating or self._playing:
-            await self._socket.send_json({"type": "output_audio_buffer.clear"})
-
-    def _note(self, event: dict[str, Any]) -> None:
-        match event["type"]:
-            case "response.created":
-                self._generating.add(event["response"]["id"])
-            case "response.done":
-                self._generating.discard(event["response"]["id"])
-            case "output_audio_buffer.started":
-                self._playing.add(event["response_id"])
-            case "output_audio_buffer.stopped" | "output_audio_buffer.cleared":
-                self._playing.discard(event.get("response_id", ""))
 
 
 async def place(http: aiohttp.ClientSession, offer: str) -> tuple[str, str]:
@@ -81,8 +51,7 @@ async def place(http: aiohttp.ClientSession, offer: str) -> tuple[str, str]:
 
 def application() -> web.Application:
     """The page, its offer, and its Stop button."""
-    guards: list[Guard] = []
-    watching: set[asyncio.Task[None]] = set()
+    calls: set[antiphon.Session] = set()
     http = web.AppKey("http", aiohttp.ClientSession)
 
     async def page(request: web.Request) -> web.StreamResponse:
@@ -90,26 +59,21 @@ def application() -> web.Application:
 
     async def call(request: web.Request) -> web.Response:
         answer, call_id = await place(request.app[http], await request.text())
-        address = f"{BASE_URL.replace('http', 'ws', 1)}/realtime?call_id={call_id}"
-        guard = Guard(await request.app[http].ws_connect(address, headers=KEY))
-        guards.append(guard)
-        task = asyncio.create_task(guard.watch())
-        watching.add(task)
-        task.add_done_callback(watching.discard)
-        task.add_done_callback(lambda _: guards.remove(guard))
+        session = await antiphon.connect(call_id=call_id, base_url=BASE_URL)
+        calls.add(session)
+        session.on("server_event", lambda event: print(event.type, flush=True))
+        session.on("closed", lambda _: calls.discard(session))  # the browser has hung up
         return web.Response(text=answer, content_type="application/sdp")
 
     async def stop(request: web.Request) -> web.Response:
-        await asyncio.gather(*(guard.stop() for guard in guards))
-        return web.Response()
+        receipts = await asyncio.gather(*(session.interrupt() for session in calls))
+        return web.json_response([receipt.silenced for receipt in receipts])
 
     async def client(app: web.Application) -> Any:
         async with aiohttp.ClientSession() as session:
             app[http] = session
             yield
-            for task in watching:
-                task.cancel()
-            await asyncio.gather(*watching, return_exceptions=True)
+            await asyncio.gather(*(session.close() for session in calls))
 
     app = web.Application()
     app.cleanup_ctx.append(client)
