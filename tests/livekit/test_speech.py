@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy
 import pytest
+from openai.types import realtime
 from openai.types.realtime.realtime_audio_input_turn_detection import ServerVad
 
 from antiphon.emulator import Faults, Pace, on, say
@@ -43,10 +44,14 @@ async def test_a_spoken_turn(plugin: str) -> None:
 
 async def test_events_of_a_turn_are_the_same() -> None:
     found = []
+    # By one transcriber: the two plugins' own defaults differ (P-479), and so does what they count.
+    heard_by = realtime.AudioTranscription(model="gpt-4o-mini-transcribe")
     for plugin in ("antiphon", "stock"):
         async with (
             emulated(say("Hello."), hears=["Hi there."]) as server,
-            open_session(plugin, server, turn_detection=VAD) as it,
+            open_session(
+                plugin, server, turn_detection=VAD, input_audio_transcription=heard_by
+            ) as it,
         ):
             pushed(it.session, TURN)
             await it.told("metrics_collected", 2)
