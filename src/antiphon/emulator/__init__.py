@@ -33,12 +33,6 @@ if TYPE_CHECKING:
     from antiphon.emulator.running.memory import MemoryConnector, MemoryTransport
     from antiphon.emulator.running.server import EmulatorServer
     from antiphon.emulator.running.threaded import ThreadedServer
-    from antiphon.emulator.running.virtual_time import (
-        VirtualDeadlock,
-        VirtualTimeLoop,
-        VirtualTimeout,
-        run_virtual,
-    )
     from antiphon.emulator.scripts.script import (
         Answer,
         Prompt,
@@ -55,6 +49,12 @@ if TYPE_CHECKING:
         silence,
         stall,
         text,
+    )
+    from antiphon.emulator.virtual_time import (
+        VirtualDeadlock,
+        VirtualTimeLoop,
+        VirtualTimeout,
+        run_virtual,
     )
 
 __all__ = [
@@ -122,7 +122,7 @@ _HOMES = {
     ),
     "running.server": "EmulatorServer",
     "running.threaded": "ThreadedServer",
-    "running.virtual_time": "VirtualDeadlock VirtualTimeLoop VirtualTimeout run_virtual",
+    "virtual_time": "VirtualDeadlock VirtualTimeLoop VirtualTimeout run_virtual",
     "faculties.voice": "Voice",
 }
 

@@ -67,7 +67,7 @@ def test_cleanup_runs_after_a_deadlock() -> None:
 
 
 def test_spinning_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("antiphon.emulator.running.virtual_time.MAX_IDLE_TURNS", 1000)
+    monkeypatch.setattr("antiphon.emulator.virtual_time.MAX_IDLE_TURNS", 1000)
 
     async def main() -> None:
         for _ in range(2000):

@@ -1,3 +1,3 @@
-"""What runs an engine: sockets, memory, threads, virtual time."""
+"""What runs an engine: sockets, memory, threads; and who makes its calls."""
 
 __all__: list[str] = []
