@@ -67,7 +67,7 @@ def application() -> web.Application:
 
     async def stop(request: web.Request) -> web.Response:
         receipts = await asyncio.gather(*(session.interrupt() for session in calls))
-        return web.json_response([receipt.silenced for receipt in receipts])
+        return web.json_response([not receipt.audible for receipt in receipts])
 
     async def client(app: web.Application) -> Any:
         async with aiohttp.ClientSession() as session:
