@@ -410,7 +410,7 @@ class Connection:
                 effects.append(Report(ReportKind.ERROR, detail, error=error))
         elif request.kind is RequestKind.OUTPUT_CLEAR:
             self._requests.close(request)
-            self.playouts.nothing_plays(now, effects)
+            self.playouts.nothing_plays(request.event_id, now, effects)
             effects.append(Report(ReportKind.ABSORBED, "the clear found nothing that plays"))
         elif request.response is None:
             if request.kind is RequestKind.SESSION_UPDATE:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from antiphon.protocol.playout import PlaybackKind, PlayoutState
+from antiphon.protocol.playout import PlaybackKind, Playout, PlayoutState
 from antiphon.protocol.response import Cause, Lane, Outcome, OutcomeKind, Response
 
 __all__ = ["Interruption", "PlaybackMode", "Receipt", "ReceiptEntry", "Scope", "meant"]
@@ -111,10 +111,14 @@ class Interruption:
     def __init__(self, responses: Iterable[Response], playback: PlaybackMode = "exact") -> None:
         self.playback = playback
         self.responses = tuple(dict.fromkeys(responses))
-        # Invariant: those of which not all is known that was asked about.
-        self.waiting = {one for one in self.responses if one.outcome is None or one.audible}
         # Those whose sound was not asked to be silent.
         self._kept: set[Response] = set()
+        # Invariant: those of which not all is known that was asked about.
+        self.waiting = {
+            one
+            for one in self.responses
+            if one.outcome is None or (one.playout is not None and _is_open(one.playout))
+        }
         self.owner: Any = None
 
     @property
@@ -161,8 +165,8 @@ class Interruption:
                 return PlaybackKind.NONE
             finished = one.cause is Cause.FINISHED
             return PlaybackKind.PLAYED if finished else PlaybackKind.CLEARED
-        if one in self._kept:
-            return PlaybackKind.KEPT if playout.begun or playout.audible else PlaybackKind.NONE
+        if one in self._kept and not playout.settled:
+            return PlaybackKind.KEPT if playout.sound else PlaybackKind.NONE
         return playout.kind or PlaybackKind.UNSETTLED
 
 
@@ -177,6 +181,11 @@ def meant(scope: Scope, candidates: Iterable[Response]) -> list[Response]:
     return [
         one for one in candidates if one.lane in lanes and (one.interruptible or _stopping(one))
     ]
+
+
+def _is_open(playout: Playout) -> bool:
+    """Whether silence was asked for and has not come, or is about to be asked for."""
+    return playout.state in _PENDING or playout.audible
 
 
 def _stopping(one: Response) -> bool:

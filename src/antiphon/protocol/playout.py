@@ -62,7 +62,8 @@ class PlayoutState(StrEnum):
     CLEARING = "clearing"
     """The player was told to drop it."""
     MEASURING = "measuring"
-    """Silent. How much of it was heard is told in a moment, or never (P-421, P-428)."""
+    """Silent. How much of it was heard, or that it was all of it, is told in a moment or never
+    (P-421, P-428)."""
     OVER = "over"
     """Nothing more is heard of it."""
     REFUSED = "refused"
@@ -87,6 +88,8 @@ class PlayoutInput(StrEnum):
     NOTHING_PLAYS = "nothing_plays"
     """The player says that it plays nothing (P-415)."""
     OVERDUE = "overdue"
+    OUTWAITED = "outwaited"
+    """Its deadline has come while another one plays, before which it cannot begin (P-407)."""
     LOST = "lost"
 
 
@@ -141,6 +144,7 @@ PLAYOUT: PlayoutTable = {
         _I.CLEARED: ((_A.SETTLE,), _S.REFUSED),
         _I.UNHEARD: ((_A.SETTLE,), _S.REFUSED),
         _I.OVERDUE: ((_A.SETTLE,), _S.REFUSED),
+        _I.OUTWAITED: ((_A.SETTLE,), _S.REFUSED),
         _I.LOST: ((_A.SETTLE,), _S.REFUSED),
     },
     # State: CLEARING. The natural end may be faster (P-403). What was generated after the clear
@@ -150,12 +154,16 @@ PLAYOUT: PlayoutTable = {
         _I.KEEP: ((), _S.PLAYING),
         _I.STOPPED: ((_A.SETTLE,), _S.OVER),
         _I.CLEARED: ((), _S.MEASURING),
-        _I.NOTHING_PLAYS: ((_A.SETTLE,), _S.REFUSED),
+        _I.NOTHING_PLAYS: ((), _S.MEASURING),
         _I.OVERDUE: ((_A.SETTLE,), _S.REFUSED),
         _I.LOST: ((_A.SETTLE,), _S.REFUSED),
     },
+    # State: MEASURING. Where the clear found nothing, the natural end was faster (R-28), but the
+    # word of it may be slower than that of the error (P-401).
     _S.MEASURING: {
         _I.STARTED: ((_A.CLEAR,), _S.CLEARING),
+        _I.KEEP: ((), _S.PLAYING),
+        _I.STOPPED: ((_A.SETTLE,), _S.OVER),
         _I.MEASURED: ((_A.SETTLE,), _S.REFUSED),
         _I.OVERDUE: ((_A.SETTLE,), _S.REFUSED),
         _I.LOST: ((_A.SETTLE,), _S.REFUSED),
@@ -167,6 +175,7 @@ PLAYOUT: PlayoutTable = {
     # State: REFUSED. The receipt was given; the record goes on doing what was asked (ADR-0007).
     _S.REFUSED: {
         _I.STARTED: ((_A.CLEAR,), _S.REFUSED),
+        _I.KEEP: ((), _S.PLAYING),
     },
 }
 
@@ -185,6 +194,8 @@ class Playout(msgspec.Struct, eq=False):
         kind: what became of it; None until it is settled.
         heard_ms: how much of it was heard, in ms, never more than was; None: not known.
         begun: whether any of it was heard.
+        cut: whether it was stopped before its end, as far as is known.
+        clear_event_id: the latest clear that was to silence it.
         sound: whether any audio of it was made.
         generated: whether its generation is over.
         deadline: when to look at it again.
@@ -195,6 +206,8 @@ class Playout(msgspec.Struct, eq=False):
     kind: PlaybackKind | None = None
     heard_ms: int | None = None
     begun: bool = False
+    cut: bool = False
+    clear_event_id: str | None = None
     sound: bool = False
     generated: bool = False
     deadline: Deadline | None = None

@@ -31,11 +31,12 @@ _S, _I, _K = PlayoutState, PlayoutInput, PlaybackKind
 _KINDS = {
     _I.STOPPED: _K.PLAYED,
     _I.CLEARED: _K.CLEARED,
-    _I.MEASURED: _K.CLEARED,
     _I.UNHEARD: _K.NONE,
+    _I.OUTWAITED: _K.UNSETTLED,
     _I.LOST: _K.LOST,
 }
 _WAITS_FOR_START = frozenset({_S.DUE, _S.UNWANTED})
+_ASKED = frozenset({_S.UNWANTED, _S.CLEARING, _S.MEASURING, _S.REFUSED})
 
 
 class Playouts:
@@ -175,7 +176,7 @@ class Playouts:
     def started(self, response: Response, now: float, effects: Effects) -> None:
         """It is being heard from now on."""
         playout = self.of(response)
-        asked = playout.state in (_S.UNWANTED, _S.CLEARING)
+        asked = playout.state in _ASKED
         others = [one for one in self.audible if one is not response]
         playout.begun = playout.sound = True
         if asked and not playout.local and any(self._wanted(one) for one in others):
@@ -207,8 +208,6 @@ class Playouts:
         self, response: Response | None, now: float, effects: Effects, heard_ms: int | None = None
     ) -> None:
         """The rest of it is heard by nobody. On a call: nor of anything else in the buffer."""
-        if response is None or not self.of(response).local:
-            self._requests.remove(self._requests.answered(RequestKind.OUTPUT_CLEAR))
         if response is None:  # P-416: some do not say whose
             response = next((one for one in self.audible if _state(one) is _S.PLAYING), None)
         playout = self.of(response) if response is not None else None
@@ -235,12 +234,14 @@ class Playouts:
                 self._fire(response, playout, _I.MEASURED, now, effects)
                 return
 
-    def nothing_plays(self, now: float, effects: Effects) -> None:
-        """The server's answer to a clear that found nothing (P-415)."""
+    def nothing_plays(self, event_id: str, now: float, effects: Effects) -> None:
+        """The server's answer to this clear: it found nothing (P-415)."""
         for response in self.audible:
             playout = response.playout
-            if playout is not None and playout.state is _S.CLEARING:
+            if playout is not None and playout.clear_event_id == event_id:
+                playout.cut |= playout.begun
                 self._fire(response, playout, _I.NOTHING_PLAYS, now, effects)
+                self._measured(response, playout, now, effects)
 
     # --- generation, time and loss --------------------------------------------------------------
 
@@ -271,13 +272,16 @@ class Playouts:
         response = next((one for one, its in self._known.items() if its is playout), None)
         if response is None:
             return  # forgotten
-        if playout.state in _WAITS_FOR_START and any(
+        if playout.state not in _WAITS_FOR_START or not any(
             _state(one) in (_S.PLAYING, _S.CLEARING) for one in self.audible
         ):
+            self._fire(response, playout, _I.OVERDUE, now, effects)
+        elif playout.state is _S.UNWANTED:
+            # A receipt waits for it, and nobody knows for how long the other plays on.
+            self._fire(response, playout, _I.OUTWAITED, now, effects)
+        else:
             # They are played one after the other (P-407): its turn has not come.
             self._set_deadline(playout, now + self._options.playback_timeout)
-            return
-        self._fire(response, playout, _I.OVERDUE, now, effects)
 
     def lose(self, now: float, effects: Effects) -> None:
         """The connection is gone. A local player goes on with what it has."""
@@ -329,11 +333,17 @@ class Playouts:
         return None
 
     def _clear(self, response: Response, playout: Playout, now: float, effects: Effects) -> None:
+        playout.cut = True
         self._fire(response, playout, _I.CLEARED, now, effects)
+        self._measured(response, playout, now, effects)
+
+    def _measured(self, response: Response, playout: Playout, now: float, effects: Effects) -> None:
+        """Nothing more is to be waited for, if nothing more will be told."""
         if not playout.begun and not playout.local and playout.heard_ms is None:
             playout.heard_ms = 0
         # P-428: of an out-of-band response nothing more is told.
-        if playout.local or playout.heard_ms is not None or response.lane is Lane.OUT_OF_BAND:
+        told = not playout.cut or response.lane is Lane.OUT_OF_BAND
+        if playout.local or playout.heard_ms is not None or told:
             self._fire(response, playout, _I.MEASURED, now, effects)
 
     def _send_clear(self, now: float, effects: Effects) -> None:
@@ -341,6 +351,9 @@ class Playouts:
             return
         self._clear_wanted = False
         event_id = self._next_event_id()
+        for playout in self._known.values():
+            if playout.state is _S.CLEARING:
+                playout.clear_event_id = event_id
         request = Request(event_id, RequestKind.OUTPUT_CLEAR)
         self._requests.add(request)
         request.deadline = self._deadlines.add(
@@ -358,7 +371,7 @@ class Playouts:
 
     def _forget_one(self) -> None:
         for response, playout in self._known.items():
-            if not playout.audible:
+            if playout.settled:
                 del self._known[response]
                 return
 
@@ -377,9 +390,9 @@ def _state(response: Response) -> PlayoutState | None:
 
 
 def _kind(playout: Playout, fired: PlayoutInput, before: PlayoutState) -> PlaybackKind:
-    if before is _S.MEASURING:
-        return _K.CLEARED
     kind = _KINDS.get(fired)
+    if before is _S.MEASURING and kind is not _K.PLAYED:
+        return _K.CLEARED if playout.cut else _K.NONE
     if kind is not None:
         return kind
     if fired is _I.OVERDUE and before is _S.CLEARING:

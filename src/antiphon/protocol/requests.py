@@ -74,6 +74,10 @@ _SENT_AGAIN = frozenset(
 )
 
 
+# What they bring about is told by other events; their own answer, an error, need never come.
+_ANSWERED_BY_EVENTS = frozenset({RequestKind.RESPONSE_CANCEL, RequestKind.OUTPUT_CLEAR})
+
+
 class Request(msgspec.Struct, eq=False):
     """One client event that awaits its answer. `owner` belongs to the shell.
 
@@ -179,7 +183,7 @@ class Requests:
     def expire(self, request: Request, now: float, effects: Effects) -> None:
         """Its deadline has come."""
         self.remove(request)
-        if request.kind is not RequestKind.RESPONSE_CANCEL:
+        if request.kind not in _ANSWERED_BY_EVENTS:
             error = RequestTimeout(
                 f"the server did not answer {request.kind} within {self._timeout:g} s"
             )

@@ -52,20 +52,24 @@ unwanted  stopped       settle   over      played    it was heard, and faster th
 unwanted  cleared       settle   refused   cleared   a barge-in was faster
 unwanted  unheard       settle   refused   none      cancelled before it had a sound
 unwanted  overdue       settle   refused   none      cancelled, and never heard
+unwanted  outwaited     settle   refused   unsettled another one plays on before it
 unwanted  lost          settle   refused   lost      the connection goes before it was heard
 clearing  started       clear    clearing  -         what came after the clear is cleared as well
 clearing  keep          -        playing   -         it plays again, and others wait behind it
 clearing  stopped       settle   over      played    the natural end was faster
 clearing  cleared       -        measuring -         silent
-clearing  nothing_plays settle   refused   none      there was nothing to clear
+clearing  nothing_plays -        measuring -         there was nothing to clear
 clearing  overdue       settle   refused   unsettled nobody answers the clear
 clearing  lost          settle   refused   lost      the connection goes before it is silent
 measuring started       clear    clearing  -         it plays again
+measuring keep          -        playing   -         it plays again, with others behind it
+measuring stopped       settle   over      played    the clear found nothing: it was over
 measuring measured      settle   refused   cleared   so much was heard
 measuring overdue       settle   refused   cleared   nobody says how much was heard
 measuring lost          settle   refused   cleared   silent, and the connection goes
 over      started       -        playing   -         it was given up, and is heard after all
 refused   started       clear    refused   -         heard long after it was refused
+refused   keep          -        playing   -         heard long after, with others behind it
 """
 CELLS = [line.split(maxsplit=5) for line in ROWS.strip().splitlines()]
 NAMED = {(state, fired) for state, fired, *_ in CELLS}
@@ -78,7 +82,8 @@ def playing(state: str, *, call: bool = True) -> tuple[Connection, Response, Pla
     playout = connection.playouts.of(response)
     playout.state = _S(state)
     playout.sound = True
-    playout.begun = state in ("playing",)
+    playout.begun = state in ("playing", "measuring")
+    playout.cut = state == "measuring"
     return connection, response, playout
 
 
