@@ -456,15 +456,22 @@ class Connection:
         """What the call says of its output buffer (P-400). Elsewhere there is none."""
         if not self._is_call:
             return
-        response = self._responses.met(event.response_id or None, now, effects)
+        responses, response_id = self._responses, event.response_id or None
+        if isinstance(event, OutputAudioBufferStarted):
+            response = responses.met(response_id, now, effects, unseen=True)
+            if response is None:
+                effects.append(Report(ReportKind.UNROUTED, f"{event.type} of no response"))
+            else:
+                self.playouts.started(response, now, effects)
+            return
+        # One that was never met is not met now that it is over.
+        response = responses.known(response_id)
         if isinstance(event, OutputAudioBufferCleared):
             self.playouts.cleared(response, now, effects)
-        elif response is None:
-            effects.append(Report(ReportKind.UNROUTED, f"{event.type} of no response"))
-        elif isinstance(event, OutputAudioBufferStarted):
-            self.playouts.started(response, now, effects)
-        else:
+        elif response is not None:
             self.playouts.stopped(response, now, effects)
+        if response is not None:
+            responses.played(response, now, effects)
 
     def _cut(self, response: Response, heard_ms: int, now: float, effects: Effects) -> None:
         if not self.lost:

@@ -10,8 +10,10 @@ from antiphon.protocol.configuration import Configuration
 from antiphon.protocol.effects import Answered, Effects, Report, ReportKind, Send
 from antiphon.protocol.held import Held
 from antiphon.protocol.input_audio import InputAudio
+from antiphon.protocol.interruption import Interruption
 from antiphon.protocol.items import Items
 from antiphon.protocol.playback import Playback
+from antiphon.protocol.playout import PlaybackKind
 from antiphon.protocol.playouts import Playouts
 from antiphon.protocol.requests import Request, RequestKind, Requests
 from antiphon.protocol.response import Response
@@ -26,6 +28,8 @@ from antiphon.wire.client_events import (
 )
 
 __all__ = ["Handover"]
+
+_LOST = PlaybackKind.LOST
 
 
 class Handover:
@@ -48,6 +52,7 @@ class Handover:
         "_kept_audio",
         "_kept_audio_bytes",
         "_lives_on",
+        "_on_air",
         "_playback",
         "_playouts",
         "_requests",
@@ -78,6 +83,8 @@ class Handover:
         self._responses = responses
         # What the loss itself has answered, to be told once there is a connection to tell it on.
         self._done: list[Request] = []
+        # What was heard, or being generated, when the line to a call was lost.
+        self._on_air: list[Response] = []
         self._kept_audio = kept_audio
         self._kept_audio_bytes = kept_audio_bytes
 
@@ -99,7 +106,10 @@ class Handover:
         self._playouts.take_over(lost._playouts)
         self._playback.take_over(lost._playback)
         if self._lives_on:
-            return  # whether the server read what was not answered, nobody knows: it is refused
+            # Whether the server read what was not answered, nobody knows: it is refused.
+            in_flight = (*lost._responses.unsettled, *lost._playouts.audible)
+            self._on_air = [one for one in dict.fromkeys(in_flight) if one.id]
+            return
         for audio in lost._input_audio.latest:
             self.hold_audio(audio)
         for request in lost._requests.all():
@@ -152,6 +162,28 @@ class Handover:
             else:
                 self._send(asked, now, effects)
         self._responses.go_online(None, now, effects)
+        self._rejoin(now, effects)
+
+    def _rejoin(self, now: float, effects: Effects) -> None:
+        """What was on the air on a call may be so still, or may have ended unseen (R-36).
+
+        It can be interrupted again, under a new handle, since the old one was told that it is lost.
+        What had been asked to stop is asked again: the cancel may have been lost with the line.
+        """
+        on_air, self._on_air = self._on_air, []
+        stopping: list[Response] = []
+        for old in on_air:
+            new = self._responses.met(old.id, now, effects, unseen=True)
+            if new is None or not new.unseen:
+                continue
+            new.lane, new.purpose, new.interruptible = old.lane, old.purpose, old.interruptible
+            new.item_ids = list(old.item_ids)
+            if old.playout is not None and old.playout.begun and old.playout.kind is _LOST:
+                self._playouts.rejoin(new, now, effects)
+            if old.cancel_event_id is not None:
+                stopping.append(new)
+        if stopping:
+            self._responses.cancel(Interruption(stopping), now, effects)
 
     def _send(self, event: ClientEvent | UnknownEvent, now: float, effects: Effects) -> None:
         if isinstance(event, InputAudioBufferAppend):

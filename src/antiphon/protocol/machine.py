@@ -258,6 +258,11 @@ class Machine:
 
     # --- time and admission ---------------------------------------------------------------------
 
+    def seen(self, response: Response) -> None:
+        """It is being generated: until now only its playback was known."""
+        response.unseen = False
+        self.admission.update(response)
+
     def due(self, response: Response, now: float, effects: Effects) -> None:
         """The response's deadline has come."""
         response.deadline = None
@@ -275,9 +280,17 @@ class Machine:
                 self.pump(now, effects)
                 return
             response.doubt = None
+            if response.unseen and response.audible:
+                response.last_heard = now  # all that there is of it is its sound, which goes on
             quiet_until = response.last_heard + self._options.stall_timeout
             if quiet_until > now:
                 response.deadline = self._deadlines.add(quiet_until, self.due, response)
+                return
+            if response.unseen:
+                outcome = Outcome(OutcomeKind.UNKNOWN, "unseen")
+                self.fire(
+                    response, _I.RECV_DONE, effects, now, cause=Cause.FINISHED, outcome=outcome
+                )
                 return
         fired, cause, outcome = ON_DEADLINE[response.state]
         self.fire(response, fired, effects, now, cause=cause, outcome=outcome)

@@ -193,6 +193,15 @@ class Playouts:
                 self._set_deadline(other, now + self._options.playback_timeout)
         self._send_clear(now, effects)
 
+    def rejoin(self, response: Response, now: float, effects: Effects) -> None:
+        """It was heard when the line to the call was lost, and may be so still (R-36).
+
+        Should its end have been missed meanwhile, it is over at the latest when so much time has
+        passed as a response may say nothing.
+        """
+        self.started(response, now, effects)
+        self._set_deadline(self.of(response), now + self._options.stall_timeout)
+
     def stopped(
         self, response: Response, now: float, effects: Effects, heard_ms: int | None = None
     ) -> None:

@@ -382,6 +382,7 @@ class Response:
         "purpose",
         "resource",
         "state",
+        "unseen",
         "wanted",
         "watchers",
     )
@@ -409,6 +410,9 @@ class Response:
         self.on_busy = on_busy
         self.expires = expires
         self.state = ResponseState.IDLE
+        # Whether nothing but its playback was seen of it, on a call joined in the middle (P-377):
+        # its generation may be over.
+        self.unseen = False
         self.id: str | None = None
         # False for what the server made for a create of ours that nobody waits for any more.
         self.wanted = True
@@ -455,7 +459,7 @@ class Response:
     @property
     def occupies(self) -> bool:
         """Whether the server is, as far as the client knows, busy with it."""
-        return self.state in OCCUPIES
+        return self.state in OCCUPIES and not self.unseen
 
     @property
     def is_unannounced(self) -> bool:

@@ -256,14 +256,35 @@ class Responses:
             self._requests.remove(self._requests.get(accused.create_event_id))
             self.create_refused(accused, error, now, effects)
 
-    def met(self, response_id: str | None, now: float, effects: Effects) -> Response | None:
-        """The response of this id; one that began before we joined the call is met here (P-377)."""
+    def known(self, response_id: str | None) -> Response | None:
+        """The response of this id, if there is one."""
+        return self._by_id.get(response_id) if response_id else None
+
+    def met(
+        self, response_id: str | None, now: float, effects: Effects, *, unseen: bool = False
+    ) -> Response | None:
+        """The response of this id; one that began before we joined the call is met here (P-377).
+
+        Args:
+            response_id: as the server says; None where it does not.
+            now: the time.
+            effects: takes what follows.
+            unseen: it is not known whether it is still generated.
+        """
         response = self._by_id.get(response_id or UNSET)
         if response is None and response_id:
             response = self._directory.stranger(None)
+            response.unseen = unseen
             resource = ResponseResource(id=response_id)
             self._machine.fire(response, _I.RECV_CREATED, effects, now, resource=resource)
+        elif response is not None and response.unseen and not unseen:
+            self._machine.seen(response)
         return response
+
+    def played(self, response: Response, now: float, effects: Effects) -> None:
+        """Its playback is over. Where nothing else was ever seen of it, so was its generation."""
+        if response.unseen:
+            self._over(response, "unseen", now, effects)
 
     def output(self, event: OutputEvent, now: float, effects: Effects) -> None:
         """Anything that a response produces. This is the path that every delta takes."""
@@ -274,8 +295,11 @@ class Responses:
         if action is _DELIVER:
             response.last_heard = now
             effects.append(Output(response, event))
-            if self._is_call and event.type in _SOUNDS:
-                self.playouts.sound(response, now, effects)
+            if self._is_call:
+                if response.unseen:
+                    self._machine.seen(response)
+                if event.type in _SOUNDS:
+                    self.playouts.sound(response, now, effects)
         elif action is _KEEP:
             self._keep(response, event, now, effects)
         elif action is None:
@@ -343,8 +367,12 @@ class Responses:
     def done_unreadable(self, response_id: str, now: float, effects: Effects) -> None:
         """A `response.done` that is no event, but says of whom: over, and nobody can say how."""
         response = self._by_id.get(response_id)
-        if response is not None and response.state in _NAMED:
-            outcome = Outcome(OutcomeKind.UNKNOWN, "unreadable")
+        if response is not None:
+            self._over(response, "unreadable", now, effects)
+
+    def _over(self, response: Response, reason: str, now: float, effects: Effects) -> None:
+        if response.state in _NAMED:
+            outcome = Outcome(OutcomeKind.UNKNOWN, reason)
             self._machine.fire(
                 response, _I.RECV_DONE, effects, now, cause=Cause.FINISHED, outcome=outcome
             )
