@@ -220,7 +220,8 @@ class ResponseHandle:
     async def played(self, timeout: float) -> PlaybackKind:  # noqa: ASYNC109 (it returns)
         """Wait until nothing more of it is heard: for "goodbye, then hang up".
 
-        `done` comes seconds earlier, when the last word is generated (P-404).
+        `done` comes seconds earlier, when the last word is generated (P-404). Cancelling the wait
+        stops nothing that is heard.
 
         Args:
             timeout: seconds to wait at most, for a call whose playback nobody ends (P-416).

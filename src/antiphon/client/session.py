@@ -225,6 +225,8 @@ class Session(Shell):
     async def quiet(self, timeout: float) -> bool:  # noqa: ASYNC109 (it returns)
         """Wait until nothing is generated and nothing is heard: for "goodbye, then hang up".
 
+        Cancelling the wait changes nothing.
+
         Args:
             timeout: seconds to wait at most: on a call nobody may ever say that a playback has
                 ended (P-404, P-416).
@@ -483,7 +485,10 @@ class Session(Shell):
         return transport.pending_bytes() if transport is not None else 0
 
     async def drain(self) -> None:
-        """Wait until the network has caught up. Returns at once when it has."""
+        """Wait until the network has caught up. Returns at once when it has.
+
+        Cancelling the wait takes back nothing of what was sent.
+        """
         transport = self._link.transport if self._link is not None else None
         if transport is not None:
             await transport.drain()
@@ -545,7 +550,10 @@ class Session(Shell):
     # --- life -----------------------------------------------------------------------------------
 
     async def close(self) -> None:
-        """End the session. Everything in flight is told so; takes two seconds at most."""
+        """End the session. Everything in flight is told so; takes two seconds at most.
+
+        Cancelled, it has ended all the same; only the wait for the sockets is cut short.
+        """
         self._check_loop()
         links = [one for one in (self._link, self._standby) if one is not None]
         tasks = self._tasks - {asyncio.current_task()}

@@ -1,8 +1,8 @@
 """Lifecycle of one response.
 
 Every rule about when a response may be created, cancelled, fed or finished is a row of
-TRANSITIONS. Other responses, time and sockets are unknown here: `Connection` fires the inputs
-and carries out the actions, in the order in which a row names them.
+TRANSITIONS. Other responses, time and sockets are unknown here: `Machine` fires the inputs and
+carries out the actions, in the order in which a row names them.
 
 How a response ended is data (`Outcome`), not a state.
 

@@ -2,7 +2,7 @@
 
 A case is a function marked `@shows(knob, value)`. `test_every_value_has_a_case` fails for a value
 of a list, or a switch, that no case shows, and for a number that is not shown at two values.
-Cases about cancelling and lanes are here; the others in knob_cases.py.
+The cases are in knob_cases/, by what they are about.
 """
 
 import dataclasses

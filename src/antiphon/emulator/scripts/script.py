@@ -12,7 +12,7 @@ A `Script` is a list of answers, taken in order:
 
 Each response takes the first step that is left and fits it. A step without `when` fits every
 response. A response that no step fits gets `otherwise`, by default the small built-in
-conversation of model.py. `script.assert_consumed()` fails when steps were left over.
+conversation of builtin.py. `script.assert_consumed()` fails when steps were left over.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Small checks that are put together into the shape of an event.
 
 A check takes a JSON value and its path from the root of the event and either returns or raises
-a `Refusal` in the server's words. Nothing here knows the protocol; see shapes.py.
+a `Refusal` in the server's words. Nothing here knows the protocol; see client_events.py.
 """
 
 import copy
