@@ -103,8 +103,15 @@ def stands_in(asked: Any, told: Any) -> bool:
     """Whether all that was asked for is so in what the server tells, which may be more."""
     if isinstance(asked, Mapping):
         return isinstance(told, Mapping) and all(
-            stands_in(value, told.get(name)) for name, value in asked.items()
+            # P-252: empty instructions bring the server's own text back.
+            (name == "instructions" and value == "" and isinstance(told.get(name), str))
+            or stands_in(value, told.get(name))
+            for name, value in asked.items()
         )
+    if isinstance(asked, (list, tuple)):
+        # A tool comes back with whatever fields the server adds to it.
+        same_length = isinstance(told, list) and len(told) == len(asked)
+        return same_length and all(map(stands_in, asked, told))
     return bool(asked == told)
 
 
