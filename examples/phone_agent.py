@@ -10,6 +10,7 @@ Needs OPENAI_API_KEY and OPENAI_WEBHOOK_SECRET.
 """
 
 import asyncio
+import contextlib
 import os
 from typing import Any
 
@@ -32,8 +33,15 @@ async def answer(client: openai.AsyncOpenAI, call_id: str) -> None:
     """Take one call, from its first ring to the end."""
     try:
         await client.realtime.calls.accept(call_id, **SESSION)
+        await talk(client, call_id)
     except openai.NotFoundError:
-        return  # the caller has gone (P-343)
+        print("the caller has gone", flush=True)  # before we took it (P-343)
+    except antiphon.RealtimeError as error:
+        print(f"the call is over: {error}", flush=True)
+
+
+async def talk(client: openai.AsyncOpenAI, call_id: str) -> None:
+    """Greet, and say goodbye when the model or the caller ends it."""
     async with antiphon.connect(call_id=call_id, base_url=str(client.base_url)) as session:
         over = asyncio.Event()
         session.on("function_call", lambda call: over.set())
@@ -47,7 +55,8 @@ async def answer(client: openai.AsyncOpenAI, call_id: str) -> None:
         goodbye = session.create_response(instructions="Say: Goodbye.")
         # `done` would come seconds earlier, and cut the goodbye off (P-404).
         print(f"goodbye: {await goodbye.played(timeout=30)}", flush=True)
-        await client.realtime.calls.hangup(call_id)
+        with contextlib.suppress(openai.BadRequestError, openai.NotFoundError):
+            await client.realtime.calls.hangup(call_id)  # unless the caller was quicker (P-344)
 
 
 def application(client: openai.AsyncOpenAI) -> web.Application:

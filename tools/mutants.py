@@ -233,7 +233,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--rules",
         nargs="*",
-        default=["admission", "interruption"],
+        default=["admission", "interruption", "machine"],
         help="modules of protocol/ to change, beside the table",
     )
     parser.add_argument("--every", type=int, default=1, metavar="N", help="try one of N")

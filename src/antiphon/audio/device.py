@@ -3,9 +3,9 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from antiphon.audio.sinks import Closing
 from antiphon.exceptions import MissingDependency
 
 __all__ = ["SoundCardMicrophone", "SoundCardSpeaker"]
@@ -29,7 +29,7 @@ def _sounddevice() -> Any:
     return sounddevice
 
 
-class SoundCardSpeaker:
+class SoundCardSpeaker(Closing):
     """The default output of this machine.
 
     Args:
@@ -77,17 +77,6 @@ class SoundCardSpeaker:
     def close(self) -> None:
         """Give the sound card back."""
         self._stream.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class SoundCardMicrophone:

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 from antiphon.client.audio import check_rate
 
-__all__ = ["CallbackSink", "Sink", "WavSink", "WriterSink"]
+__all__ = ["CallbackSink", "Closing", "Sink", "WavSink", "WriterSink"]
 
 
 # A block that comes later than this begins anew; one that is less late follows without a gap, as
@@ -37,6 +37,25 @@ class Sink(Protocol):
 
     def waiting_ms(self) -> float:
         """How much of what was taken is not heard yet, in ms."""
+
+
+class Closing:
+    """What is closed when its `with` block is left."""
+
+    def close(self) -> None:
+        """Give back what is held."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
 class _Paced:
@@ -99,7 +118,7 @@ class WriterSink(_Paced):
         await self._write(block)
 
 
-class WavSink(_Paced):
+class WavSink(_Paced, Closing):
     """Writes what would be heard to a WAV file, silence between replies included.
 
     Args:
@@ -133,14 +152,3 @@ class WavSink(_Paced):
     def close(self) -> None:
         """Complete the file. What is played afterwards raises."""
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -119,7 +119,6 @@ class Shell:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._endpoint = endpoint
-        self._connector = connector
         self._dial = Dial(connector, endpoint, connect_timeout)
         self._config = dict(config or {})
         self._options = options or Options()

@@ -118,9 +118,7 @@ class Connection:
         self._requests = Requests(prefix, self._deadlines, options.request_timeout)
         self._items = Items(prefix, self._requests, 4 * options.remembered)
         self.input_audio = InputAudio(self._requests, self._items, int(options.kept_audio * 1000))
-        self.playouts = Playouts(
-            options, self._deadlines, self._requests, self._requests.next_event_id, self._cut
-        )
+        self.playouts = Playouts(options, self._deadlines, self._requests, self._cut)
         self._responses = Responses(
             prefix,
             options,

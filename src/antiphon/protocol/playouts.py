@@ -46,7 +46,6 @@ class Playouts:
         options: timeouts; and whether playback is a call's.
         deadlines: of the connection.
         requests: of the connection.
-        next_event_id: makes the id of a clear.
         truncate: takes out of the conversation what of a response was not heard.
     """
 
@@ -55,7 +54,6 @@ class Playouts:
         "_clear_wanted",
         "_deadlines",
         "_known",
-        "_next_event_id",
         "_options",
         "_requests",
         "_truncate",
@@ -66,14 +64,12 @@ class Playouts:
         options: Options,
         deadlines: Deadlines,
         requests: Requests,
-        next_event_id: Callable[[], str],
         truncate: Callable[[Response, int, float, Effects], None],
     ) -> None:
         self._options = options
         self._call = options.call
         self._deadlines = deadlines
         self._requests = requests
-        self._next_event_id = next_event_id
         self._truncate = truncate
         # Those with a playout, oldest first; settled ones are remembered, within bounds (I9).
         self._known: dict[Response, Playout] = {}
@@ -359,7 +355,7 @@ class Playouts:
         if not self._clear_wanted:
             return
         self._clear_wanted = False
-        event_id = self._next_event_id()
+        event_id = self._requests.next_event_id()
         for playout in self._known.values():
             if playout.state is _S.CLEARING:
                 playout.clear_event_id = event_id
