@@ -9,7 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-from antiphon.bench.probe import ALL, Plan, Progress, dial, is_loopback, probe, without_secrets
+from antiphon.bench.probe import (
+    ALL,
+    Experiment,
+    Plan,
+    Progress,
+    dial,
+    is_loopback,
+    post,
+    probe,
+    without_secrets,
+)
 from antiphon.bench.report import Mark, Report, html_page, text_report, to_json
 from antiphon.bench.report.text import SIGNS
 from antiphon.cli.arguments import Parser
@@ -24,8 +34,8 @@ __all__ = ["add_arguments", "run"]
 _DESCRIPTION = """\
 Ask a Realtime server {count} questions and report what it does: what a cancel without id stops,
 whether responses run beside each other, what comes after an interruption, how errors look, what
-speech stops. Each answer counts its evidence and shows the exchange; what could not be told says
-why.
+speech stops, what becomes of a call's sound. Each answer counts its evidence and shows the
+exchange; what could not be told says why.
 
 It looks at raw frames over a plain socket. Against a server that is not on this machine it says
 first what that may cost, and asks.
@@ -56,6 +66,7 @@ def add_arguments(parser: Parser) -> None:
         metavar="N",
         help="output tokens at which no further question is asked (default: %(default)s)",
     )
+    add("--no-calls", action="store_true", help="make no call over HTTP and ask nothing of calls")
     add("--dry-run", action="store_true", help="say what would be asked and what it may cost")
     add("--yes", action="store_true", help="do not ask before anything that may cost")
     add(
@@ -124,21 +135,31 @@ def _plan(args: argparse.Namespace) -> Plan:
         key_given=bool(key),
         max_tokens=args.max_tokens,
         clip=spoken_sentence(),
+        post=None if args.no_calls else post,
     )
 
 
+def _asked(plan: Plan) -> list[Experiment]:
+    return [one for one in ALL if plan.post is not None or not one.needs_call]
+
+
 def _told(plan: Plan) -> str:
-    tokens = sum(one.tokens for one in ALL)
+    asked = _asked(plan)
+    tokens = sum(one.tokens for one in asked)
+    calls = sum(one.needs_call for one in asked)
+    called = f"up to {calls} calls over HTTP, with answers aloud; each is hung up within seconds"
     tokens, speech = min(tokens, plan.max_tokens), 3 * len(plan.clip) // 48_000
     lines = [
         f"antiphon probe {without_secrets(plan.url)}",
-        f"  {len(ALL)} questions, about 5 handshakes, {'a' if plan.key_given else 'no'} key",
-        f"  at most {tokens} output tokens, nearly all of text; {speech} s of speech are sent",
+        f"  {len(asked)} questions, about {5 + 2 * calls} handshakes, "
+        f"{'a' if plan.key_given else 'no'} key",
+        f"  {called if calls else 'no call'}",
+        f"  at most {tokens} output tokens, most of text; {speech} s of speech are sent",
         "  what a token costs is in your provider's price list; --max-tokens N stops it earlier",
         "",
     ]
     group = ""
-    for one in ALL:
+    for one in asked:
         if one.group != group:
             group = one.group
             lines.append(group)
@@ -148,7 +169,7 @@ def _told(plan: Plan) -> str:
 
 
 def _agreed(plan: Plan) -> bool:
-    print("\n".join(_told(plan).splitlines()[:4]), file=sys.stderr)
+    print("\n".join(_told(plan).splitlines()[:5]), file=sys.stderr)
     if not sys.stdin.isatty():
         print("antiphon probe: this may cost something; go on with --yes", file=sys.stderr)
         return False
@@ -159,7 +180,13 @@ def _agreed(plan: Plan) -> bool:
 def _probed(plan: Plan, args: argparse.Namespace) -> Report:
     with _view(args) as told:
         return asyncio.run(
-            probe(plan, told, name=args.name or "", version_of_server=args.server_version)
+            probe(
+                plan,
+                told,
+                experiments=_asked(plan),
+                name=args.name or "",
+                version_of_server=args.server_version,
+            )
         )
 
 
@@ -217,7 +244,11 @@ class _Live:
         spent = f"{step.tokens} tokens" if step.tokens else ""
         done = step.number - (step.case is None)
         self._bar.update(
-            self._task, completed=done, description=step.experiment.question, spent=spent
+            self._task,
+            total=step.total,
+            completed=done,
+            description=step.experiment.question,
+            spent=spent,
         )
         if step.case is not None:
             style = _COLOURS.get(step.case.mark, "yellow")

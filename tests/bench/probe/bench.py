@@ -4,15 +4,18 @@ import asyncio
 import dataclasses
 import random
 from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
 
 from antiphon.bench.probe import ALL, Experiment, Plan, probe
 from antiphon.bench.probe.dialling import Dial, Ear, Wire
+from antiphon.bench.probe.posting import Answer, Post, Request
 from antiphon.bench.probe.run import shown
 from antiphon.bench.report import Report, Setting
 from antiphon.cli.demo.files import spoken_sentence
 from antiphon.emulator import Behaviour, MemoryConnector, Script, run_virtual
+from antiphon.emulator.running.rest import HttpRequest
 
-__all__ = ["URL", "Far", "probed", "settings", "shown_as"]
+__all__ = ["URL", "Far", "in_memory", "probed", "settings", "shown_as"]
 
 URL = "ws://emulator/v1/realtime"
 
@@ -74,6 +77,7 @@ def probed(
     dial: Dial | None = None,
     experiments: "tuple[Experiment, ...]" = ALL,
     url: str = URL,
+    calls: bool = False,
     **options: object,
 ) -> Report:
     """The report on an emulator, or on what `dial` leads to.
@@ -86,19 +90,42 @@ def probed(
         dial: another server.
         experiments: which.
         url: the address.
+        calls: make calls, too.
         **options: of `Plan`.
     """
 
     async def main() -> Report:
-        door: Dial = dial or MemoryConnector(behaviour, script, api_key=api_key)
+        memory = MemoryConnector(behaviour, script, api_key=api_key)
+        door: Dial = dial or memory
         if far is not None:
             door = Far(door, *far)
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         settled = {"clip": spoken_sentence(), **options}
+        if calls:
+            settled["post"] = in_memory(memory)
         plan = Plan(url=url, headers=headers, dial=door, **settled)  # type: ignore[arg-type]
-        return await probe(plan, experiments=experiments)
+        report = await probe(plan, experiments=experiments)
+        # Whatever was seen, each was hung up; one that nobody knows the id of cannot be.
+        assert len(memory.calls) == (0 if memory.behaviour.location else 1)
+        return report
 
     return run_virtual(main())
+
+
+def in_memory(memory: MemoryConnector) -> Post:
+    """Requests to an emulator in this event loop."""
+
+    async def posted(request: Request) -> Answer:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        headers["content-type"] = "multipart/form-data" if request.parts else request.media_type
+        parts = {name: data for name, (_, data) in request.parts.items()}
+        path = urlsplit(request.url).path
+        asked = HttpRequest(request.method, path, headers, request.body, parts or None)
+        reply = await memory.rest.handle(asked)
+        named = {name.lower(): value for name, value in reply.headers.items()}
+        return Answer(reply.status, {**named, "content-type": reply.media_type}, reply.body)
+
+    return posted
 
 
 def settings(report: Report) -> dict[str, Setting]:

@@ -7,18 +7,21 @@ with, `rules` what several of them fix together, `run` the whole, `profile_file`
 """
 
 from antiphon.bench.probe.dialling import dial, is_loopback, without_secrets
-from antiphon.bench.probe.experiments import ALL
+from antiphon.bench.probe.experiments import ALL, CALLS
 from antiphon.bench.probe.lab import Experiment, Lab, Plan
+from antiphon.bench.probe.posting import post
 from antiphon.bench.probe.run import Progress, probe
 
 __all__ = [
     "ALL",
+    "CALLS",
     "Experiment",
     "Lab",
     "Plan",
     "Progress",
     "dial",
     "is_loopback",
+    "post",
     "probe",
     "without_secrets",
 ]

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import picows
 
+from antiphon.bench.probe.names import error_code
 from antiphon.exceptions import ConnectError
 
 __all__ = ["Dial", "Ear", "Wire", "dial", "is_loopback", "without_secrets"]
@@ -84,7 +85,8 @@ async def dial(url: str, headers: Mapping[str, str], ear: Ear) -> Wire:
         )
     except picows.WSInvalidStatusError as refused:
         status = int(refused.response.status) if refused.response is not None else 0
-        raise ConnectError(f"it answered HTTP {status}", status=status) from refused
+        code = error_code(refused.raw_body or b"") or None
+        raise ConnectError(f"it answered HTTP {status}", status=status, code=code) from refused
     except (picows.WSError, OSError, TimeoutError, ValueError) as failed:
         told = str(failed) or type(failed).__name__
         raise ConnectError(f"no connection to {without_secrets(url)}: {told}") from failed

@@ -8,6 +8,7 @@ from typing import Any
 
 from antiphon.bench.probe.dialling import Dial
 from antiphon.bench.probe.names import Json
+from antiphon.bench.probe.posting import Post
 from antiphon.bench.probe.talk import Frame, Run, Talk, connected
 from antiphon.bench.report import Mark
 from antiphon.models import DEFAULT_MODEL
@@ -69,6 +70,7 @@ class Experiment:
         knobs: that it settles.
         tokens: output tokens it may cost at most.
         run: the script.
+        needs_call: whether it takes a call, which not every server has.
     """
 
     key: str
@@ -79,6 +81,7 @@ class Experiment:
     knobs: tuple[str, ...]
     tokens: int
     run: "Callable[[Lab], Awaitable[Verdict]]"
+    needs_call: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class Plan:
         clip: spoken words, PCM16 little-endian, mono, 24 kHz; without it nothing is spoken.
         numbers: how many numbers a model is at most told to count.
         longest_s: seconds after which no further experiment is begun.
+        post: sends HTTP requests; without it no call is made.
     """
 
     url: str
@@ -106,6 +110,7 @@ class Plan:
     clip: bytes = b""
     numbers: int = 900
     longest_s: float = 600.0
+    post: Post | None = None
 
 
 @dataclass(slots=True)
@@ -179,6 +184,10 @@ class Lab:
         self.mute = ""  # why no answer can be had, once that is known
         self.crowded = ""  # why there is no second session
         self.given_up = ""  # why nothing more is tried
+        self.no_calls = ""  # why no call can be made
+        self.call_form = ""  # how an offer is taken: "multipart" or "bare"
+        self.call_ready_s = 0.0  # how long after its answer a call can be joined
+        self.calls = self.calls_left = 0  # made, and of those what may not be over
         self._began = asyncio.get_running_loop().time()
         self.mark = 0
         self.strips: set[str] = set()
@@ -215,15 +224,27 @@ class Lab:
         errors = self.talk.since(0, "error")
         return bool(errors) and errors[0].code == "missing_model" and "model=" not in self.url
 
-    async def dial(self, url: str = "", headers: Mapping[str, str] | None = None) -> Talk:
-        """A session beside the one in use; the caller closes it."""
+    async def dial(
+        self,
+        url: str = "",
+        headers: Mapping[str, str] | None = None,
+        *,
+        hello: float | None = None,
+    ) -> Talk:
+        """A session beside the one in use; the caller closes it.
+
+        Args:
+            url: where, if not where the probe began.
+            headers: others than the plan's.
+            hello: seconds to wait for the first event, if not as long as for any answer.
+        """
         self.handshakes += 1
         talk = await connected(
             self.plan.dial,
             url or self.url,
             self.plan.headers if headers is None else headers,
             patience=self.plan.patience + 6 * self.trip,
-            hello=self.plan.patience,
+            hello=self.plan.patience if hello is None else hello,
         )
         self.talks.append(talk)
         return talk

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["Json", "ga_name", "is_output", "response_id_of"]
+import msgspec
+
+__all__ = ["Json", "error_code", "ga_name", "is_output", "json_object", "response_id_of"]
 
 Json = dict[str, Any]
 
@@ -33,3 +35,19 @@ def response_id_of(event: Mapping[str, Any]) -> str | None:
 def is_output(kind: str) -> bool:
     """Whether the event carries a piece of a response's output."""
     return kind.startswith("response.") and kind.endswith(".delta")
+
+
+def json_object(data: bytes) -> Json | None:
+    """The JSON object that this is, or None."""
+    try:
+        found = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeError, RecursionError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def error_code(body: bytes) -> str:
+    """The code or, where there is none, the type of an error over HTTP; "" if it is none."""
+    error = (json_object(body) or {}).get("error")
+    code = (error.get("code") or error.get("type")) if isinstance(error, dict) else None
+    return code if isinstance(code, str) else ""

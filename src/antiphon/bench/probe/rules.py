@@ -77,7 +77,22 @@ def infer(know: Knowledge) -> None:
         know.unknown("vad_create_when_busy", Mark.HIDDEN, "hidden by vad_while_responding=no")
     _proxy(know)
     for spec in dataclasses.fields(CallKnobs):
-        know.unknown(spec.name, Mark.NOT_POSSIBLE, "not tried: it takes a call")
+        if spec.name not in know.knobs:
+            why = _NEEDS.get(spec.name, "it takes a call")
+            know.unknown(spec.name, Mark.NOT_POSSIBLE, f"not tried: {why}")
+
+
+# What a call without a telephone, and without a peer that speaks, leaves untried.
+_TELEPHONE = "it takes a call from a telephone"
+_NEEDS = {
+    "output_stopped_latency_ms": "no event tells how long a sound is",
+    "vad_clears_oob": "it takes a peer that speaks",
+    "call_end_close": _TELEPHONE,
+    "refer": _TELEPHONE,
+    "refer_latency_ms": _TELEPHONE,
+    "sip_turn_detection_limits": _TELEPHONE,
+    "dtmf": _TELEPHONE,
+}
 
 
 _UNREAD = (

@@ -88,23 +88,31 @@ async def probe(
     try:
         await lab.open()
         await _measure_trip(lab)
+        todo = list(experiments)
         for number, one in enumerate(experiments, 1):
-            told(Progress(number, len(experiments), one, None, lab.tokens, lab.handshakes))
+            if one not in todo:
+                continue
+            told(Progress(number, len(todo), one, None, lab.tokens, lab.handshakes))
             case = await _made(lab, one)
             lab.count_tokens()
             cases.append(case)
-            told(Progress(number, len(experiments), one, case, lab.tokens, lab.handshakes))
+            if lab.no_calls and one.needs_call:
+                todo = _without_calls(lab, todo, one)
+            told(Progress(number, len(todo), one, case, lab.tokens, lab.handshakes))
         infer(lab.know)
         _pings(lab)
     finally:
         lab.close()
     took = loop.time() - began
-    about = (
+    about: tuple[tuple[str, str], ...] = (
         ("address", without_secrets(plan.url)),
         ("took", f"{took:.0f} s, {lab.handshakes} handshakes, {lab.tokens} output tokens"),
         ("round trip", f"{lab.trip * 1000:.1f} ms"),
         ("a long answer", f"counts to {lab.numbers()}"),
     )
+    if lab.calls:
+        left = f"{lab.calls_left} may not be over" if lab.calls_left else "all hung up"
+        about += (("calls", f"{lab.calls}, {left}"),)
     subject = Subject(
         name=name or without_secrets(plan.url),
         version=version_of_server,
@@ -175,6 +183,15 @@ async def _made(lab: Lab, one: Experiment) -> Case:
     return case
 
 
+def _without_calls(lab: Lab, todo: list[Experiment], last: Experiment) -> list[Experiment]:
+    """One row says that no call can be made; a dozen more would say nothing."""
+    for one in todo:
+        if one.needs_call and one is not last:
+            for knob in one.knobs:
+                lab.know.unknown(knob, Mark.NOT_POSSIBLE, f"not tried: {lab.no_calls}")
+    return [one for one in todo if one is last or not one.needs_call]
+
+
 async def _tidied(lab: Lab) -> None:
     """Nothing is left running for the next experiment."""
     try:
@@ -229,8 +246,9 @@ def _grouped(cases: Sequence[Case], experiments: Sequence[Experiment]) -> tuple[
 
 def _pings(lab: Lab) -> None:
     """`ping` events, over the longest session."""
-    talk = max(lab.talks, key=lambda one: one.frames[-1].at - one.opened_at if one.frames else 0)
-    if not talk.since(0, "session.created"):
+    talks = [talk for talk in lab.talks if talk.since(0, "session.created")]
+    talk = max(talks, key=lambda one: one.frames[-1].at - one.opened_at, default=None)
+    if talk is None:
         lab.know.unknown("ping_interval_s", Mark.INCONCLUSIVE, "there was no session")
         return
     lasted = talk.frames[-1].at - talk.opened_at

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from antiphon.bench.probe.dialling import Dial, Wire
-from antiphon.bench.probe.names import Json, ga_name, is_output, response_id_of
+from antiphon.bench.probe.names import Json, ga_name, is_output, json_object, response_id_of
 from antiphon.exceptions import ConnectError
 
 __all__ = ["Frame", "NoFence", "Run", "Talk", "connected"]
@@ -150,7 +150,7 @@ class Talk:
             self.flooded = True
             self.close()
             return
-        event = _parsed(data) if is_text else None
+        event = json_object(data) if is_text else None
         frame = Frame(self._loop.time(), False, event, b"" if event is not None else data[:200])
         self._keep(frame)
         if frame.kind in self._answers:
@@ -332,11 +332,3 @@ async def _dialled(opening: Awaitable[Wire], talk: Talk) -> None:
             talk.attach(await opening)
     except TimeoutError:
         raise ConnectError("the handshake took more than 20 s") from None
-
-
-def _parsed(data: bytes) -> Json | None:
-    try:
-        event = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeError, RecursionError, ValueError):
-        return None
-    return event if isinstance(event, dict) else None

@@ -6,6 +6,8 @@ before the answer to the fence behind it.
 
 from antiphon.bench.probe.experiments import (
     bare_cancel,
+    call_lines,
+    call_sound,
     cancelling,
     doors,
     items,
@@ -15,7 +17,9 @@ from antiphon.bench.probe.experiments import (
     speech,
 )
 
-__all__ = ["ALL"]
+__all__ = ["ALL", "CALLS"]
+
+CALLS = (*call_lines.JOINING, *call_sound.SOUND, *call_lines.OVER)
 
 ALL = (
     *opening.EXPERIMENTS,
@@ -28,4 +32,5 @@ ALL = (
     *items.EXPERIMENTS,
     *speech.EXPERIMENTS,
     *doors.EXPERIMENTS,
+    *CALLS,
 )

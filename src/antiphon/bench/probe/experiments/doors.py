@@ -1,4 +1,4 @@
-"""Handshakes: what lets a client in, and what a call would need."""
+"""Handshakes: what lets a client in."""
 
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -89,12 +89,6 @@ async def _no_model(lab: Lab) -> Verdict:
     return Verdict(Mark.SEEN, f"It gets {told}.")
 
 
-async def _calls(lab: Lab) -> Verdict:
-    raise NotPossible(
-        "these need a WebRTC or SIP call, whose sound goes elsewhere; a plain WebSocket has none"
-    )
-
-
 async def _expiry(lab: Lab) -> Verdict:
     told = lab.know.value("session_max_s")
     lab.know.unknown("expiry", Mark.NOT_POSSIBLE, "a session lives longer than a probe")
@@ -146,12 +140,4 @@ EXPERIMENTS = experiments(
         0,
     ),
     (_expiry, "How is the end of a session's time told?", "nothing", "P-257 to P-260", "expiry", 0),
-    (
-        _calls,
-        "What does a server do with a call's sidebands and playback?",
-        "nothing",
-        "L-12 to L-21",
-        "",
-        0,
-    ),
 )

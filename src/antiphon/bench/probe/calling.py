@@ -1,0 +1,316 @@
+"""A call of the probe's own: offered over HTTP, joined by sidebands, and hung up in any case.
+
+Nobody holds its media: the offer is well formed, and ICE never completes (P-337). So what plays
+only to a peer is not seen; an emulator plays on its clock.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from antiphon.bench.probe.lab import Inconclusive, Lab, NotPossible
+from antiphon.bench.probe.names import Json
+from antiphon.bench.probe.posting import Answer, Request
+from antiphon.bench.probe.talk import Frame, Run, Talk
+from antiphon.exceptions import ConnectError
+
+__all__ = ["Call", "a_call", "burst", "http_url", "playback"]
+
+# Attached a moment too early, a sideband gets 404 (P-385).
+_READY_S = 2.0
+_STEP_S = 0.05
+_ENDED_S = 20.0
+# Of Opus with nobody at its candidates; the fingerprint is that of no certificate.
+_OFFER = "\r\n".join(
+    [
+        "v=0",
+        "o=- 4215775240449105457 2 IN IP4 127.0.0.1",
+        "s=-",
+        "t=0 0",
+        "a=group:BUNDLE 0",
+        "a=msid-semantic: WMS *",
+        "m=audio 9 UDP/TLS/RTP/SAVPF 111 0 8",
+        "c=IN IP4 0.0.0.0",
+        "a=rtcp:9 IN IP4 0.0.0.0",
+        "a=ice-ufrag:prbe",
+        "a=ice-pwd:nobodylistensatthisendofit",
+        f"a=fingerprint:sha-256 {':'.join(f'{byte:02X}' for byte in range(32))}",
+        "a=setup:actpass",
+        "a=mid:0",
+        "a=sendrecv",
+        "a=rtcp-mux",
+        "a=rtpmap:111 opus/48000/2",
+        "a=fmtp:111 minptime=10;useinbandfec=1",
+        "a=rtpmap:0 PCMU/8000",
+        "a=rtpmap:8 PCMA/8000",
+        "a=ssrc:1001 cname:probe",
+        "",
+    ]
+).encode()
+
+
+def http_url(lab: Lab, path: str) -> str:
+    """The address of something below the Realtime endpoint, without the model's name."""
+    parts = urlsplit(lab.url)
+    scheme = "https" if parts.scheme == "wss" else "http"
+    return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") + path, _rest(lab), ""))
+
+
+def _rest(lab: Lab, **more: str) -> str:
+    named = ("model", "deployment", "intent", "call_id")
+    kept = [pair for pair in parse_qsl(urlsplit(lab.url).query) if pair[0] not in named]
+    return urlencode([*kept, *more.items()])
+
+
+class Call:
+    """A call that was made. Made by `a_call`.
+
+    Args:
+        lab: the probe under way.
+        answer: what its offer got.
+
+    Attributes:
+        id: its id, "" if the server told none.
+        ready_ms: how long after the answer a sideband could attach, once one has.
+        over: whether it was hung up.
+    """
+
+    def __init__(self, lab: Lab, answer: Answer) -> None:
+        self._lab = lab
+        self.answer = answer
+        where = urlsplit(answer.headers.get("location", "")).path
+        self.id = where.rstrip("/").rpartition("/")[2]
+        self.ready_ms: float | None = None
+        self.over = False
+        self._answered_at = asyncio.get_running_loop().time()
+        self._talks: list[Talk] = []
+
+    async def join(
+        self,
+        *,
+        hello: float = 0.0,
+        headers: Mapping[str, str] | None = None,
+        fence: bool = True,
+        **query: str,
+    ) -> Talk:
+        """Attach a sideband.
+
+        Args:
+            hello: seconds to wait for a first event.
+            headers: others than the plan's.
+            fence: find its fence.
+            **query: more of the address.
+
+        Raises:
+            ConnectError: it is refused.
+            NotPossible: the call has no id.
+        """
+        if not self.id:
+            raise NotPossible("the server told no id of the call, so nothing can join it")
+        parts = urlsplit(self._lab.url)
+        url = urlunsplit(parts._replace(query=_rest(self._lab, call_id=self.id, **query)))
+        talk = await self._dialled(url, headers, hello)
+        self._talks.append(talk)
+        if self._lab.extra_talk is None:
+            self._lab.extra_talk = talk
+            talk.remark(f"an offer got HTTP {self.answer.status}; this is a sideband of that call")
+        if fence:
+            await talk.find_fence()
+            if not talk.has_fence:
+                raise Inconclusive("nothing harmless is answered on a sideband")
+        return talk
+
+    async def _dialled(self, url: str, headers: Mapping[str, str] | None, hello: float) -> Talk:
+        loop = asyncio.get_running_loop()
+        if self.ready_ms is None and self._lab.call_ready_s:
+            await asyncio.sleep(self._lab.call_ready_s)
+        while True:
+            try:
+                talk = await self._lab.dial(url, headers, hello=hello)
+            except ConnectError as refused:
+                early = loop.time() - self._answered_at < _READY_S and self.ready_ms is None
+                if refused.status != 404 or self.over or not early:
+                    raise
+                await asyncio.sleep(_STEP_S)
+                continue
+            if self.ready_ms is None:
+                self.ready_ms = (loop.time() - self._answered_at) * 1000
+            return talk
+
+    async def left(self, *talks: Talk) -> None:
+        """Close these sidebands; the call goes on."""
+        for talk in talks:
+            talk.close()
+        for talk in talks:
+            await talk.until(lambda t=talk: t.closed is not None)  # type: ignore[misc]
+
+    async def ask(self, action: str, body: Json | None = None) -> Answer:
+        """`hangup`, `accept` or `refer`."""
+        data = b"" if body is None else json.dumps(body).encode()
+        return await _post(self._lab, f"/calls/{self.id}/{action}", data)
+
+    async def begun(self, talk: Talk, **asked: Any) -> Run:
+        """A response with sound, created on a sideband; returns when it has begun.
+
+        Args:
+            talk: the sideband.
+            **asked: as for `Lab.create`.
+
+        Raises:
+            Inconclusive: it did not begin.
+        """
+        for _ in range(20):
+            mark = len(talk.frames)
+            talk.send(self._lab.create(audio=True, limit=600, **asked))
+            await talk.until(
+                lambda m=mark: talk.since(m, "response.created", "error"),  # type: ignore[misc]
+                patience=self._lab.plan.patience + 5,
+            )
+            created = talk.since(mark, "response.created")
+            if created or not talk.since(mark, "error"):
+                break
+            await asyncio.sleep(_STEP_S)  # the place of the last one may not be free yet
+        runs = talk.runs_since(mark)
+        if not created or not runs:
+            errors = talk.since(mark, "error")
+            told = f"it was refused with {errors[0].code}" if errors else "it was not created"
+            raise Inconclusive(f"no response on the call: {told}")
+        return runs[0]
+
+    async def done(self, talk: Talk, run: Run) -> None:
+        """Wait until this one is done.
+
+        Raises:
+            Inconclusive: it is not, or not completed.
+        """
+        await talk.until(lambda: run.done, patience=self._lab.plan.patience + 30)
+        if run.status != "completed":
+            raise Inconclusive(f"a response on the call ended as {run.status or 'never'}")
+
+    async def end(self) -> None:
+        """Hang up, and close the sidebands. Harmless when it is over."""
+        for talk in self._talks:
+            talk.close()
+        if self.over:
+            return
+        self.over = True
+        if self.id:
+            try:
+                answer = await self.ask("hangup")
+                if answer.status in (404, 405, 501):  # P-463
+                    answer = await _post(self._lab, f"/calls/{self.id}", method="DELETE")
+            except ConnectError:
+                pass
+            else:
+                if answer.ok:
+                    return
+        self._lab.calls_left += 1
+
+
+async def _post(
+    lab: Lab,
+    path: str,
+    body: bytes = b"",
+    *,
+    method: str = "POST",
+    media_type: str = "application/json",
+    parts: Mapping[str, tuple[str, bytes]] | None = None,
+) -> Answer:
+    if lab.plan.post is None:
+        raise NotPossible("no call is made: that was not asked for")
+    url = http_url(lab, path)
+    asked = Request(url, lab.plan.headers, body, media_type, parts or {}, method)
+    return await lab.plan.post(asked)
+
+
+async def _offered(lab: Lab) -> Answer:
+    """The answer to an offer, in the form that the server takes (P-330, P-331)."""
+    session: Json = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
+    model = dict(parse_qsl(urlsplit(lab.url).query)).get("model")
+    if model:
+        session["model"] = model
+    if lab.call_form != "bare":
+        whole = {
+            "sdp": ("application/sdp", _OFFER),
+            "session": ("application/json", json.dumps(session).encode()),
+        }
+        answer = await _post(lab, "/calls", parts=whole)
+        if lab.call_form or _is_call(answer) or answer.status not in (400, 415, 422):
+            lab.call_form = "multipart"
+            return answer
+    bare = await _post(lab, "/calls", _OFFER, media_type="application/sdp")
+    if not lab.call_form and not _is_call(bare):
+        return answer  # neither will do: the documented form's answer says why
+    lab.call_form = "bare"
+    return bare
+
+
+def _is_call(answer: Answer) -> bool:
+    # A server of something else may answer 200 to anything.
+    return answer.ok and (answer.body.lstrip().startswith(b"v=0") or "sdp" in answer.json)
+
+
+@asynccontextmanager
+async def a_call(lab: Lab) -> AsyncIterator[Call]:
+    """A call, over at the end of the block whatever happens in it.
+
+    Raises:
+        NotPossible: the server takes none.
+        ConnectError: it answers no HTTP.
+    """
+    answer = await _whole(lab, _offered(lab))
+    call = Call(lab, answer)
+    lab.calls += 1
+    try:
+        yield call
+    finally:
+        await call.end()
+
+
+async def _whole(lab: Lab, offering: Awaitable[Answer]) -> Answer:
+    task = asyncio.ensure_future(offering)
+    try:
+        answer = await asyncio.shield(task)
+    except asyncio.CancelledError:
+        # It may be answered all the same, and a call that nobody knows of would go on.
+        await asyncio.wait([task], timeout=_ENDED_S)
+        answered = task.done() and not task.cancelled() and task.exception() is None
+        if answered and _is_call(task.result()):
+            await Call(lab, task.result()).end()
+        raise
+    if not _is_call(answer):
+        raise NotPossible(f"it takes no calls: an offer gets {answer.told}")
+    return answer
+
+
+async def burst(talk: Talk, *events: Json) -> tuple[list[Frame], Frame]:
+    """Send events in one write with a fence behind them.
+
+    Returns:
+        What came before the fence's answer, and that.
+
+    Raises:
+        Inconclusive: the fence got no answer.
+    """
+    mark = len(talk.frames)
+    talk.send(*events, talk.fence)
+    passed = await talk.passed()
+    if passed is None:
+        raise Inconclusive("the fence got no answer")
+    return [frame for frame in talk.since(mark) if frame.place < passed.place], passed
+
+
+def playback(talk: Talk, what: str, run: Run | None = None, mark: int = 0) -> list[Frame]:
+    """`output_audio_buffer.started`, `.stopped` or `.cleared` from this place on.
+
+    Args:
+        talk: the sideband.
+        what: which.
+        run: of this response alone.
+        mark: the place.
+    """
+    came = talk.since(mark, f"output_audio_buffer.{what}")
+    return [one for one in came if run is None or one.body.get("response_id") == run.id]
