@@ -149,10 +149,10 @@ def _told(plan: Plan) -> str:
     calls = sum(one.needs_call for one in asked)
     called = f"up to {calls} calls over HTTP, with answers aloud; each is hung up within seconds"
     tokens, speech = min(tokens, plan.max_tokens), 3 * len(plan.clip) // 48_000
+    key = "a" if plan.key_given else "no"
     lines = [
         f"antiphon probe {without_secrets(plan.url)}",
-        f"  {len(asked)} questions, about {5 + 2 * calls} handshakes, "
-        f"{'a' if plan.key_given else 'no'} key",
+        f"  {len(asked)} questions, about {5 + 2 * calls} handshakes, {key} key",
         f"  {called if calls else 'no call'}",
         f"  at most {tokens} output tokens, most of text; {speech} s of speech are sent",
         "  what a token costs is in your provider's price list; --max-tokens N stops it earlier",

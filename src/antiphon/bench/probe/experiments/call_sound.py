@@ -273,7 +273,6 @@ async def _clear_generating(lab: Lab) -> Verdict:
     async with a_call(lab) as call:
         talk = await call.join()
         run = await _generating(lab, call, talk)
-        mark = len(talk.frames)
         talk.send(talk.fence, _CLEAR, talk.fence)
         after, before = await talk.passed(), await talk.passed(1)
         if after is None or before is None:
