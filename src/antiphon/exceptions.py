@@ -25,6 +25,7 @@ Codes are there to be compared; messages are for people only.
 """
 
 __all__ = [
+    "FATAL_CODES",
     "CallNotFound",
     "ConcurrencyError",
     "ConnectError",
@@ -42,6 +43,21 @@ __all__ = [
     "ResponseRejected",
     "StreamOverflow",
 ]
+
+FATAL_CODES = frozenset(
+    {
+        "account_deactivated",
+        "beta_api_shape_disabled",
+        "billing_hard_limit_reached",
+        "credit_balance_exhausted",
+        "insufficient_quota",
+        "invalid_api_key",
+        "invalid_intent",
+        "missing_model",
+    }
+)
+"""Codes of a server's `error` after which trying again with the same key and address cannot help
+(P-92, P-264 to P-266). A session that was told one is not reconnected when it is lost."""
 
 
 class RealtimeError(Exception):

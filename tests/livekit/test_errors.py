@@ -8,8 +8,7 @@ import pytest
 from livekit.agents import llm
 
 from antiphon.emulator import Faults, call, on, say, text
-from antiphon.livekit import telling
-from antiphon.protocol import errors
+from antiphon.exceptions import FATAL_CODES
 from livekit import rtc
 from tests.livekit.harness import emulated, open_session, until
 
@@ -215,6 +214,15 @@ async def test_after_the_end_every_method_is_harmless_or_the_frameworks_error(cl
             assert not it.session.has_active_generation
 
 
-def test_what_the_plugin_takes_for_final_the_core_does_too() -> None:
-    # P-92. The core's list also has what closes a connection, which the plugin is told as its end.
-    assert telling.FATAL_CODES < errors.FATAL_CODES
+@pytest.mark.parametrize("code", sorted(FATAL_CODES))
+async def test_what_is_final_to_the_client_is_final_to_the_framework(code: str) -> None:
+    # P-92, P-264 to P-266: told as such even where the server leaves the connection open.
+    said = {"type": "error", "error": {"type": "invalid_request_error", "code": code}}
+    async with emulated(faults=Faults(on("response.created").send(said))) as server:
+        async with open_session("antiphon", server) as it:
+            await it.settled()
+            it.session.generate_reply()
+            error = await it.told("error")
+            assert (error.recoverable, error.error.body.code) == (False, code)
+            await until(lambda: server.connections == 0)
+            assert len(server.sessions) == 1

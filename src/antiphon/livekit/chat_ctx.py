@@ -11,7 +11,6 @@ from livekit.agents import llm
 from antiphon import Item
 from antiphon.livekit.audio import to_pcm
 from antiphon.livekit.names import Names
-from antiphon.livekit.words import sendable_text
 
 __all__ = ["ROOT", "Create", "Delete", "Mirror", "diff", "from_wire", "to_wire"]
 
@@ -86,7 +85,16 @@ def _longest_rising(places: list[tuple[int, str]]) -> set[str]:
 def _text_changed(old: llm.ChatItem, new: llm.ChatItem) -> bool:
     if old.type != "message" or new.type != "message" or not old.content:
         return False
-    return sendable_text(old.text_content or "") != sendable_text(new.text_content or "")
+    return _as_sent(old.text_content or "") != _as_sent(new.text_content or "")
+
+
+def _as_sent(text: str) -> str:
+    """As the client writes it: half a surrogate pair becomes U+FFFD.
+
+    A backend leaves half an emoji where it cuts a text by UTF-16 units. The server has it mended,
+    the framework as it was, and that is no difference.
+    """
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 # --- the mirror ---------------------------------------------------------------------------------
@@ -197,11 +205,11 @@ def to_wire(item: llm.ChatItem, names: Names) -> dict[str, Any] | None:
     if item.type == "function_call":
         wire: dict[str, Any] = {
             "call_id": names.out(item.call_id),
-            "name": sendable_text(item.name),
-            "arguments": sendable_text(item.arguments),
+            "name": item.name,
+            "arguments": item.arguments,
         }
     elif item.type == "function_call_output":
-        wire = {"call_id": names.out(item.call_id), "output": sendable_text(item.output)}
+        wire = {"call_id": names.out(item.call_id), "output": item.output}
     elif item.type == "message":
         role = "system" if item.role == "developer" else item.role
         parts = [_part(part, role) for part in item.content]
@@ -219,15 +227,15 @@ def _part(part: Any, role: str) -> dict[str, Any] | None:
         return _image(part) if role == "user" else None
     if isinstance(part, llm.AudioContent):
         if role != "user":
-            words = sendable_text(part.transcript or "")
+            words = part.transcript or ""
             return {"type": "output_text", "text": words} if words else None
         audio = base64.b64encode(to_pcm(part.frame)).decode()
         spoken = {"type": "input_audio", "audio": audio}
-        words = sendable_text(part.transcript or "")
+        words = part.transcript or ""
         return {**spoken, "transcript": words} if words else spoken
     if isinstance(part, str) or hasattr(part, "render"):  # the framework's Instructions
         kind = "output_text" if role == "assistant" else "input_text"
-        return {"type": kind, "text": sendable_text(str(part))}
+        return {"type": kind, "text": str(part)}
     return None
 
 

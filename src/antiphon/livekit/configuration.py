@@ -7,7 +7,6 @@ from typing import Any
 from livekit.agents import llm
 
 from antiphon.livekit.options import ModelOptions, config, server_takes_turns
-from antiphon.livekit.words import sendable
 
 __all__ = ["Configuration"]
 
@@ -49,7 +48,7 @@ class Configuration:
             whole["instructions"] = self.instructions
         if self.wire_tools:
             whole["tools"] = self.wire_tools
-        return sendable(whole)  # type: ignore[no-any-return]  # plain data in, the same out
+        return whole
 
     def set(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Take these over; returns what they replace.

@@ -41,7 +41,6 @@ from antiphon.livekit.replies import Replies
 from antiphon.livekit.speech import Speech
 from antiphon.livekit.telling import Teller
 from antiphon.livekit.tools import tools_to_wire
-from antiphon.livekit.words import sendable, sendable_text
 from livekit import rtc
 
 if TYPE_CHECKING:
@@ -249,13 +248,13 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
             instructions = f"{self._configuration.instructions}\n{instructions}"
         context = [self._items.to_wire(one) for one in input] if is_given(input) else None
         handle = self._client.create_response(
-            instructions=sendable_text(instructions) if instructions is not None else None,
+            instructions=instructions,
             conversation=conversation,
-            input=sendable(context),
+            input=context,
             output_modalities=output_modalities if is_given(output_modalities) else None,
             tools=tools_to_wire(tools)[0] if is_given(tools) else None,
             tool_choice=wire_tool_choice(tool_choice) if is_given(tool_choice) else None,
-            metadata=sendable(metadata) if is_given(metadata) else None,
+            metadata=metadata if is_given(metadata) else None,
             purpose=purpose,
             interruptible=interruptible,
             **more,
@@ -342,7 +341,7 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
         with as_framework_error("update_options"):
             try:
                 self._teller.watch(
-                    self._client.update(sendable(part)),
+                    self._client.update(part),
                     on_refusal=lambda: self._configuration.set(before),
                 )
             except ConnectionClosed:
@@ -353,10 +352,9 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
         configuration = self._configuration
         async with self._options_lock:
             with as_framework_error("update_instructions"):
-                words = sendable_text(instructions)
-                before, configuration.instructions = configuration.instructions, words
+                before, configuration.instructions = configuration.instructions, instructions
                 try:
-                    await self._answered({"instructions": words})
+                    await self._answered({"instructions": instructions})
                 except Exception:
                     configuration.instructions = before
                     raise
@@ -481,8 +479,6 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
         with as_framework_error("send_event"):
             if hasattr(event, "model_dump"):
                 event = event.model_dump(by_alias=True, exclude_unset=True)
-            event = sendable(event)
-            msgspec.json.encode(event)  # now, not when there is a connection again
             try:
                 self._client.send_raw(event)
             except ConnectionClosed:

@@ -17,24 +17,14 @@ from antiphon import (
     RequestTimeout,
     Session,
 )
+from antiphon.exceptions import FATAL_CODES
 
 if TYPE_CHECKING:
     from antiphon.livekit.model import RealtimeModel
 
-__all__ = ["FATAL_CODES", "Teller"]
+__all__ = ["Teller"]
 
 logger = logging.getLogger("antiphon.livekit")
-
-FATAL_CODES = frozenset(
-    {
-        "account_deactivated",
-        "billing_hard_limit_reached",
-        "credit_balance_exhausted",
-        "insufficient_quota",
-        "invalid_api_key",
-    }
-)
-"""P-92: with these every response fails, so a new connection would only fail again."""
 
 
 class Teller:

@@ -6,8 +6,6 @@ from typing import Any, cast
 
 from livekit.agents import llm
 
-from antiphon.livekit.words import sendable
-
 __all__ = ["tools_to_wire"]
 
 logger = logging.getLogger("antiphon.livekit")
@@ -37,7 +35,7 @@ def tools_to_wire(tools: Iterable[Any]) -> tuple[list[dict[str, Any]], list[llm.
         if not isinstance(schema.get("name"), str):
             logger.error("a raw tool was left out: its schema has no name")
             continue
-        known = {key: sendable(schema[key]) for key in _KEYS if key in schema}
+        known = {key: schema[key] for key in _KEYS if key in schema}
         described.append({"type": "function", **known})
         usable.append(cast(llm.Tool, tool))
     return described, usable

@@ -13,18 +13,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
-from antiphon.exceptions import ConnectionClosed
+from antiphon.exceptions import FATAL_CODES, ConnectionClosed
 from antiphon.protocol.configuration import Configuration
 from antiphon.protocol.conversation import Conversation
 from antiphon.protocol.deadlines import Deadlines
 from antiphon.protocol.effects import Effect, Effects, Fatal, Refused, Report, ReportKind, Send
-from antiphon.protocol.errors import (
-    FATAL_CODES,
-    NOTHING_TO_CANCEL,
-    error_code,
-    request_error,
-    says_busy,
-)
+from antiphon.protocol.errors import NOTHING_TO_CANCEL, error_code, request_error, says_busy
 from antiphon.protocol.handover import Handover
 from antiphon.protocol.input_audio import InputAudio
 from antiphon.protocol.interruption import Interruption, PlaybackMode, Scope, meant

@@ -7,7 +7,6 @@ from antiphon.wire.items import ErrorInfo
 
 __all__ = [
     "ACTIVE_RESPONSE",
-    "FATAL_CODES",
     "NOTHING_TO_CANCEL",
     "blocker_of",
     "error_code",
@@ -17,20 +16,6 @@ __all__ = [
 
 ACTIVE_RESPONSE = "conversation_already_has_active_response"
 NOTHING_TO_CANCEL = "response_cancel_not_active"
-
-# P-92 and P-264 to P-266: trying again with the same key and address cannot help.
-FATAL_CODES = frozenset(
-    {
-        "account_deactivated",
-        "beta_api_shape_disabled",
-        "billing_hard_limit_reached",
-        "credit_balance_exhausted",
-        "insufficient_quota",
-        "invalid_api_key",
-        "invalid_intent",
-        "missing_model",
-    }
-)
 
 
 def error_code(error: ErrorInfo) -> str | None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from antiphon.exceptions import (
+    FATAL_CODES,
     LocalProtocolError,
     RequestError,
     RequestTimeout,
@@ -16,7 +17,7 @@ from antiphon.protocol.effects import (
     Refused,
     Send,
 )
-from antiphon.protocol.errors import FATAL_CODES, request_error
+from antiphon.protocol.errors import request_error
 from antiphon.protocol.options import Options
 from antiphon.protocol.playback import TruncatePoint
 from antiphon.protocol.snapshot import Snapshot
