@@ -27,8 +27,9 @@ class Session:
         self.session = session
         self._marks: list[int] = []
         self._taken: list[list[int]] = []
-        for name in ("_apply_cancels", "_flush"):
-            setattr(session, name, self._marked(getattr(session, name)))
+        for part, name in ((session._shell, "_carry_out"), (session._outbox, "flush")):
+            kind = type(part)  # the parts have slots; and there is one session in this process
+            setattr(kind, name, self._marked(getattr(kind, name)))
 
     def _marked(self, stage: Any) -> Any:
         def run(*args: Any) -> None:
@@ -39,7 +40,7 @@ class Session:
         return run
 
     def push(self, pcm: bytes) -> None:
-        self.session._link.transport.send_text(bare.append(pcm))
+        self.session._lifeline.link.transport.send_text(bare.append(pcm))
 
     def interrupt(self, ids: list[str]) -> None:
         self._marks.clear()

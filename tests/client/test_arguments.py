@@ -347,9 +347,9 @@ async def test_an_iterator_that_is_dropped_costs_nothing_more() -> None:
     peer = Peer()
     async with await peer.connect() as session:
         events = session.events()
-        assert len(session._observers) == 1
+        assert len(session._callbacks._arrivals) == 1
         del events
-        assert session._observers == [] and session._listeners == {}
+        assert session._callbacks._arrivals == [] and session._callbacks.listeners == {}
 
 
 # --- asked without awaiting -----------------------------------------------------------------------
@@ -520,7 +520,7 @@ async def test_from_another_thread_everything_is_refused_and_nothing_half_done()
             await asyncio.sleep(0.001)
         assert {name for name, said in told.items() if "call_soon_threadsafe" in said} == set(calls)
         assert peer.line.sent == before and not handle.audio.ended
-        assert session._listeners == {} and not session.closed.is_set()
+        assert session._callbacks.listeners == {} and not session.closed.is_set()
         # As it says:
         loop = asyncio.get_running_loop()
         thread = threading.Thread(target=loop.call_soon_threadsafe, args=(session.interrupt,))

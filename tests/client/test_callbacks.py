@@ -173,7 +173,7 @@ async def test_a_removed_listener_is_not_called_any_more_not_even_for_what_is_qu
         removers[0]()  # twice is harmless
         await speaking(peer, session)
         assert calls == ["first"]
-        assert session._listeners == {}
+        assert session._callbacks.listeners == {}
 
 
 @virtual
@@ -260,7 +260,7 @@ async def test_an_iterator_that_is_left_listens_no_more() -> None:
         peer.line.say({"type": "brand.new"})
         assert (await soon(waiting)).type == "brand.new"
         await events.aclose()
-        assert session._listeners == {} and session._observers == []
+        assert session._callbacks.listeners == {} and session._callbacks._arrivals == []
 
 
 @virtual

@@ -128,7 +128,7 @@ async def test_everything_ends(
     ).begin()
     chaos = Chaos(session, seed)
     for _ in range(150):
-        if session._closing:
+        if session._shell.over:
             break  # a network so bad that it was given up
         chaos.act()
         await asyncio.sleep(chance.choice([0.0, 0.0, 0.05, 0.4]))

@@ -128,8 +128,8 @@ async def test_finished_responses_are_released() -> None:
         del handle
         assert (alive(antiphon.ResponseHandle), alive(antiphon.Stream)) == before
         assert alive(Response) - records <= options.remembered
-        assert len(session._connection._deadlines) <= options.remembered
-        assert not session._callbacks
+        assert len(session._shell.connection._deadlines) <= options.remembered
+        assert not session._callbacks.due
 
 
 @virtual

@@ -168,6 +168,12 @@ async def test_a_function_call_round() -> None:
 # --- truncation ---------------------------------------------------------------------------------
 
 
+def _truncations(session: Any) -> Any:
+    """What the server was asked to truncate."""
+    (server,) = session._lifeline._dial._connector.sessions
+    return server.received_of("conversation.item.truncate")
+
+
 @virtual
 @pytest.mark.parametrize(
     ("heard_ms", "asked"), [(0, [0]), (450, [450]), (999, [999]), (1000, []), (50_000, [])]
@@ -182,7 +188,7 @@ async def test_truncate_at_what_was_heard_and_never_beyond_what_was_said(
         assert [one.item_id for one in pending] == list(handle.item_ids[: len(asked)])
         for one in pending:
             assert await soon(one) is None
-        received = session._dial._connector.sessions[0].received_of("conversation.item.truncate")
+        received = _truncations(session)
         assert [one["audio_end_ms"] for one in received] == asked
 
 
@@ -196,7 +202,7 @@ async def test_truncate_counts_through_the_items_of_a_response() -> None:
         pending = session.truncate(handle, heard_ms=500)
         assert [one.item_id for one in pending] == [handle.item_ids[1]]
         await soon(pending[0])
-        (told,) = session._dial._connector.sessions[0].received_of("conversation.item.truncate")
+        (told,) = _truncations(session)
         assert told["audio_end_ms"] == 100
         (alone,) = session.truncate(handle.item_ids[0], heard_ms=300)
         assert alone.item_id == handle.item_ids[0]

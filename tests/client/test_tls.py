@@ -99,6 +99,6 @@ async def test_messages_that_leave_together_arrive_each_by_itself(
         handles = [session.create_response(conversation="none") for _ in range(8)]
         created = [await soon(arrived.get()) for _ in handles]
         assert all(b'"response.create"' in one for one in created)
-        session._link.transport.send_text(b"{}", b"[]", b'""')  # type: ignore[union-attr]
+        session._lifeline.link.transport.send_text(b"{}", b"[]", b'""')  # type: ignore[union-attr]
         assert [await soon(arrived.get()) for _ in range(3)] == [b"{}", b"[]", b'""']
         await session.close()

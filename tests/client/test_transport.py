@@ -204,7 +204,7 @@ async def test_our_close_says_so_and_comes_to_an_end_though_the_peer_reads_nothi
 
     async with RawServer(play) as server:
         session = await talk_to(server)
-        transport = session._link.transport  # type: ignore[union-attr]
+        transport = session._lifeline.link.transport  # type: ignore[union-attr]
         while session.pending_bytes < 4_000_000:
             session.append_audio(bytes(1_000_000))
         waiting = asyncio.ensure_future(session.drain())

@@ -43,9 +43,10 @@ class NoNetwork:
 def flowing() -> tuple[Session, Link, ResponseHandle]:
     """A session with one response, `resp_1`, in the middle of its output."""
     session = Session(Endpoint("ws://localhost", {}, GA), PicowsConnector())  # never used
-    link = Link(session, session._connection)
+    lifeline = session._lifeline
+    link = lifeline._dial.link(lifeline, session._shell.connection)
     link.transport = NoNetwork()
-    session._attach(link)
+    lifeline.attach(link)
     link.frame_received(CODEC.encode_server(SessionCreated(session={})), True)
     handle = session.create_response()
     name(link, handle, "resp_1")

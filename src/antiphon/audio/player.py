@@ -117,7 +117,7 @@ class Player:
         if self._task is None:
             raise LocalProtocolError("the player is not running; enter it with `async with`")
         track = _Track(handle, self._sink)
-        self._session._play(handle, track.stop)
+        self._session._shell.play(handle, track.stop)
         self._tracks.append(track)
         self._more.set()
 
@@ -167,4 +167,4 @@ class Player:
             self._say(track, PlayoutInput.CLEARED, track.stop())
 
     def _say(self, track: _Track, fired: PlayoutInput, heard_ms: int | None = None) -> None:
-        self._session._heard(track.handle._response, fired, heard_ms)
+        self._session._shell.heard(track.handle._response, fired, heard_ms)

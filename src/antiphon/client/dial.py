@@ -1,16 +1,14 @@
 """How a session opens its lines: once, or to a call that is not there yet, for a moment."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections import Counter
 
 from antiphon.client.endpoint import Endpoint
-from antiphon.client.link import Link
+from antiphon.client.link import Link, LinkOwner
 from antiphon.client.transport import Connector
 from antiphon.exceptions import CallNotFound, ConnectError
 from antiphon.protocol.connection import Connection
-
-if TYPE_CHECKING:
-    from antiphon.client.shell import Shell
+from antiphon.wire.codec import Codec
 
 __all__ = ["Dial"]
 
@@ -25,19 +23,30 @@ class Dial:
         connector: opens the socket.
         endpoint: where to.
         within: seconds that each attempt may take.
+        codec: reads what comes.
+        counters: where errors of our own are counted.
     """
 
     PATIENCE = 2.0
     """Seconds for which a call is tried that is not there when a session joins it (P-385)."""
 
-    __slots__ = ("_connector", "_endpoint", "_within")
+    __slots__ = ("_connector", "_counters", "_decode", "_endpoint", "_within")
 
-    def __init__(self, connector: Connector, endpoint: Endpoint, within: float) -> None:
+    def __init__(
+        self,
+        connector: Connector,
+        endpoint: Endpoint,
+        within: float,
+        codec: Codec,
+        counters: Counter[str],
+    ) -> None:
         self._connector = connector
         self._endpoint = endpoint
         self._within = within
+        self._decode = codec.decode
+        self._counters = counters
 
-    async def open(self, owner: "Shell", connection: Connection, patience: float = 0.0) -> Link:
+    async def open(self, owner: LinkOwner, connection: Connection, patience: float = 0.0) -> Link:
         """One line, with this connection.
 
         Args:
@@ -51,7 +60,7 @@ class Dial:
         loop = asyncio.get_running_loop()
         until = loop.time() + patience
         while True:
-            link = Link(owner, connection)
+            link = self.link(owner, connection)
             try:
                 await link.open(self._connector, self._endpoint, self._within)
                 return link
@@ -61,6 +70,11 @@ class Dial:
                 if loop.time() >= until:
                     raise self._no_such_call(error) from error
             await asyncio.sleep(_PAUSE)
+
+    def link(self, owner: LinkOwner, connection: Connection) -> Link:
+        """A line that is not open yet."""
+        joins = self._endpoint.call_id is not None
+        return Link(owner, connection, self._decode, self._counters, joins=joins)
 
     def _no_such_call(self, error: ConnectError) -> CallNotFound:
         """P-384."""

@@ -1,9 +1,9 @@
 """What a caller holds of one response: its streams, its moments, its outcome."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Protocol, Self
 
 import msgspec
 
@@ -24,10 +24,7 @@ from antiphon.protocol.response import Cause, Lane, Outcome, OutcomeKind, Respon
 from antiphon.wire.items import ErrorInfo, Item, Usage
 from antiphon.wire.server_events import ServerEvent
 
-if TYPE_CHECKING:
-    from antiphon.client.shell import Shell
-
-__all__ = ["FunctionCall", "ResponseHandle", "StreamLimits"]
+__all__ = ["FunctionCall", "HandleOwner", "ResponseHandle", "StreamLimits"]
 
 
 # The hint is for servers of which that could not be learned (ADR-0005).
@@ -83,6 +80,19 @@ class FunctionCall(msgspec.Struct, frozen=True):
         return json.loads(self.arguments or "{}")
 
 
+class HandleOwner(Protocol):
+    """What a handle asks of its session."""
+
+    def cancel(self, handles: Iterable["ResponseHandle"], /) -> None:
+        """Stop these."""
+
+    def check_loop(self) -> None:
+        """Raise `LocalProtocolError` outside of the session's event loop."""
+
+    def output_format(self) -> str:
+        """What audio comes in, where a response has no format of its own."""
+
+
 class ResponseHandle:
     """One response. Made by `Session.create_response`, or by the server's own turn detection.
 
@@ -96,9 +106,9 @@ class ResponseHandle:
         "_done",
         "_form",
         "_limits",
+        "_owner",
         "_played",
         "_response",
-        "_session",
         "_silent",
         "_subscribers",
         "audio",
@@ -106,8 +116,8 @@ class ResponseHandle:
         "text_stream",
     )
 
-    def __init__(self, session: "Shell", response: Response, limits: StreamLimits) -> None:
-        self._session = session
+    def __init__(self, owner: HandleOwner, response: Response, limits: StreamLimits) -> None:
+        self._owner = owner
         self._response = response
         self._limits = limits
         params = response.params
@@ -274,7 +284,7 @@ class ResponseHandle:
             ResponseFailed, ResponseRejected, RequestTimeout, ConnectionClosed: as the stream.
         """
         check_rate(sample_rate)
-        form = self._form or self._session._output_format()
+        form = self._form or self._owner.output_format()
         return self._converted(FromFormat(form, sample_rate))
 
     async def _converted(self, converter: FromFormat) -> AsyncIterator[bytes]:
@@ -298,7 +308,7 @@ class ResponseHandle:
         Raises:
             LocalProtocolError: called outside the session's event loop.
         """
-        self._session._cancel([self])
+        self._owner.cancel([self])
         return self._done
 
     async def __aenter__(self) -> Self:
@@ -332,7 +342,7 @@ class ResponseHandle:
         Raises:
             LocalProtocolError: `callback` cannot be called, or this is not the session's loop.
         """
-        self._session._check_loop()
+        self._owner.check_loop()
         a_function("callback", callback)
         if not a_bool("streams", streams):
             self.audio.end(discard=True)

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import re
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol
 
 from antiphon.client.endpoint import Endpoint
 from antiphon.client.reconnect import is_passing, is_retryable
@@ -15,10 +17,7 @@ from antiphon.wire.base import Malformed, UnknownEvent
 from antiphon.wire.items import ErrorInfo
 from antiphon.wire.server_events import ErrorEvent, ServerEvent
 
-if TYPE_CHECKING:
-    from antiphon.client.shell import Shell
-
-__all__ = ["Link"]
+__all__ = ["Link", "LinkOwner"]
 
 # P-275: the reason of a close repeats type and code of the error before it. Others are prose.
 _CLOSE_REASON = re.compile(r"\w+\.(\w+)")
@@ -26,14 +25,36 @@ _CLOSE_REASON = re.compile(r"\w+\.(\w+)")
 logger = logging.getLogger("antiphon.session")
 
 
+Event = ServerEvent | UnknownEvent | Malformed
+
+
+class LinkOwner(Protocol):
+    """Whoever a link tells what it sees."""
+
+    def receive(self, connection: Connection, event: Event, /) -> None:
+        """An event has come over the line of this connection."""
+
+    def link_lost(self, link: "Link", code: int | None, reason: str, /) -> None:
+        """The line is gone. `code` and `reason` are those of the close frame, if one came."""
+
+
 class Link:
-    """Decodes the frames of one socket, and hands the session each with its connection."""
+    """Decodes the frames of one socket, and hands its owner each with the connection.
+
+    Args:
+        owner: is told what comes, and that it is over.
+        connection: the core's side of it.
+        decode: makes an event of a frame; never raises.
+        counters: where an error of our own is counted.
+        joins: the session is there already, and says no `session.created` (P-373).
+    """
 
     __slots__ = (
+        "_counters",
         "_decode",
         "_last_error",
         "_lost",
-        "_shell",
+        "_owner",
         "_waiting",
         "closing",
         "connection",
@@ -43,8 +64,18 @@ class Link:
         "transport",
     )
 
-    def __init__(self, shell: "Shell", connection: Connection) -> None:
-        self._shell = shell
+    def __init__(
+        self,
+        owner: LinkOwner,
+        connection: Connection,
+        decode: Callable[[bytes], Event],
+        counters: Counter[str],
+        *,
+        joins: bool = False,
+    ) -> None:
+        self._owner = owner
+        self._decode = decode
+        self._counters = counters
         self.connection = connection
         self.transport: Transport | None = None
         self.opened_at = 0.0
@@ -52,11 +83,9 @@ class Link:
         self.closing = False
         # Set by session.created (P-250), failed by a loss before it.
         self.ready: Moment[None] = Moment()
-        # On a call no session.created comes (P-373): the session is there already.
-        self._waiting = not shell._options.call
+        self._waiting = not joins
         self._last_error: ErrorInfo | None = None
         self._lost: ConnectError | None = None
-        self._decode = shell._codec.decode
 
     async def open(self, connector: Connector, endpoint: Endpoint, within: float) -> None:
         """Connect, and wait until the server has made a session.
@@ -103,13 +132,13 @@ class Link:
             event = self._decode(data)
             if self._waiting:
                 self._wait(event)
-            self._shell._receive(self, event)
+            self._owner.receive(self.connection, event)
         except Exception:
             # An error of our own must not take the connection down with it (picows would close).
             logger.exception("an event could not be handled")
-            self._shell.counters["internal_errors"] += 1
+            self._counters["internal_errors"] += 1
 
-    def _wait(self, event: ServerEvent | UnknownEvent | Malformed) -> None:
+    def _wait(self, event: Event) -> None:
         if event.type == "session.created":
             self._waiting = False
             self.ready.set(None)
@@ -129,4 +158,4 @@ class Link:
             retryable=is_retryable(code),
         )
         self.ready.fail(self._lost)
-        self._shell._link_lost(self, code, reason)
+        self._owner.link_lost(self, code, reason)

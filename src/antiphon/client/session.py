@@ -1,7 +1,12 @@
-"""The session: what a user calls. What happens then is `shell.py`'s business."""
+"""The session: what a user calls.
+
+It checks what it is given, and has the rest done by its parts: `shell.py` carries out what the core
+asks for, `lifeline.py` keeps it on a line, `outbox.py` sends, `audio_in.py` takes the microphone's
+audio, `callbacks.py` tells listeners.
+"""
 
 import asyncio
-import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -19,27 +24,28 @@ from antiphon.client.arguments import (
     an_instance,
     an_int,
     an_item,
-    as_bytes,
     no_scope,
     on_busy_of,
     response_params,
 )
-from antiphon.client.audio import ToFormat, check_rate, format_in
+from antiphon.client.audio_in import AudioIn
+from antiphon.client.callbacks import Callbacks
 from antiphon.client.dial import Dial
-from antiphon.client.handle import ResponseHandle
-from antiphon.client.listeners import Arrivals, Listener, Listening, check_name
+from antiphon.client.endpoint import Endpoint
+from antiphon.client.handle import ResponseHandle, StreamLimits
+from antiphon.client.lifeline import Lifeline, new_connection
+from antiphon.client.listeners import Arrivals, Listener, check_name
+from antiphon.client.outbox import Outbox
 from antiphon.client.pending import PendingReceipt, PendingRequest, PendingRequests
+from antiphon.client.reconnect import ReconnectPolicy, Replay
 from antiphon.client.shell import Shell
-from antiphon.client.streams import Moment, Stream
-from antiphon.exceptions import (
-    ConnectionClosed,
-    ConnectionClosedOK,
-    LocalProtocolError,
-    StreamOverflow,
-)
+from antiphon.client.streams import Moment
+from antiphon.client.transport import Connector
+from antiphon.exceptions import ConnectionClosed, ConnectionClosedOK, LocalProtocolError
 from antiphon.protocol.connection import Connection
 from antiphon.protocol.effects import Effects
 from antiphon.protocol.interruption import PlaybackMode, Scope
+from antiphon.protocol.options import Options
 from antiphon.protocol.playback import TruncatePoint
 from antiphon.protocol.requests import Request
 from antiphon.protocol.response import Lane
@@ -51,24 +57,79 @@ from antiphon.wire.client_events import (
     ResponseCreate,
     SessionUpdate,
 )
+from antiphon.wire.codec import Codec
 from antiphon.wire.items import ContentPart, Item
 from antiphon.wire.server_events import ServerEvent
 from antiphon.wire.session_config import SessionSettings
 
 __all__ = ["Session"]
 
-_CLOSE_TIMEOUT = 2.0
-
 OnBusyName = Literal["queue", "replace", "reject", "send"]
 
 
-class Session(Shell):
+class Session:
     """A conversation with a Realtime server. Made by `antiphon.connect`.
 
     Methods that send return at once; what they return may be awaited or left alone. Methods and
     handles belong to the event loop in which the session was made; called from another thread
     they raise `LocalProtocolError`. There, use `loop.call_soon_threadsafe(session.interrupt)`.
+
+    Attributes:
+        counters: how often each kind of report was made, and what was dropped; for monitoring.
     """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        connector: Connector,
+        *,
+        config: Mapping[str, Any] | None = None,
+        options: Options | None = None,
+        limits: StreamLimits | None = None,
+        reconnect: ReconnectPolicy | None = None,
+        connect_timeout: float = 15.0,
+        max_pending_bytes: int = 16 * 1024 * 1024,
+        batch_audio_ms: int = 0,
+        handle_type: type[ResponseHandle] = ResponseHandle,
+        replay: Replay | None = None,
+    ) -> None:
+        options = options or Options()
+        codec = Codec(endpoint.dialect)
+        self._loop = asyncio.get_running_loop()
+        self._endpoint = endpoint
+        self._config = dict(config or {})
+        self._on_call = options.call
+        self._limits = limits or StreamLimits()
+        self.counters: Counter[str] = Counter()
+        self._callbacks = Callbacks()
+        self._outbox = Outbox(codec, self._callbacks, self.counters)
+        self._shell = Shell(
+            # All the audio that comes before the first socket is for the first server.
+            new_connection(options, kept_audio_bytes=max_pending_bytes),
+            self._outbox,
+            self._callbacks,
+            self.counters,
+            handle_type=handle_type,
+            limits=self._limits,
+        )
+        self._audio_in = AudioIn(
+            self._shell,
+            self._outbox,
+            self._config,
+            batch_ms=batch_audio_ms,
+            max_pending_bytes=max_pending_bytes,
+        )
+        self._lifeline = Lifeline(
+            self,
+            self._shell,
+            self._outbox,
+            self._audio_in,
+            dial=Dial(connector, endpoint, connect_timeout, codec, self.counters),
+            codec=codec,
+            options=options,
+            policy=reconnect or ReconnectPolicy(),
+            replay=replay,
+        )
 
     # --- responses ------------------------------------------------------------------------------
 
@@ -138,8 +199,8 @@ class Session(Shell):
             prompt=prompt,
             metadata=metadata,
         )
-        self._check_encodable(ResponseCreate(response=params))
-        response, effects = self._connection.create_response(
+        self._outbox.check(ResponseCreate(response=params))
+        response, effects = self._shell.connection.create_response(
             params,
             self._loop.time(),
             purpose=None if purpose is None else a_text("purpose", purpose),
@@ -147,9 +208,8 @@ class Session(Shell):
             on_busy=on_busy_of(on_busy),
             timeout=None if timeout is None else a_time("timeout", timeout),
         )
-        handle = self._handle_type(self, response, self._limits)
-        response.owner = handle
-        self._apply(effects)
+        handle = self._shell.handle_of(response)
+        self._shell.apply(effects)
         return handle
 
     def interrupt(
@@ -189,27 +249,27 @@ class Session(Shell):
             LocalProtocolError: no such scope, no such `playback`, or called outside the session's
                 event loop.
         """
-        self._check_loop()
+        self._shell.check_loop()
         if playback not in PLAYBACK_MODES:
             a_choice("playback", playback, PLAYBACK_MODES)
         now = self._loop.time()
         if isinstance(scope, str):
             if scope not in SCOPES:
                 raise no_scope(scope)
-            if self._unread is not None and playback != "never":
-                self._note_unread(self._unread, scope)
-            interruption, effects = self._connection.interrupt(scope, now, playback=playback)
+            if playback != "never":
+                self._shell.note_unread(scope)
+            interruption, effects = self._shell.connection.interrupt(scope, now, playback=playback)
         elif isinstance(scope, ResponseHandle):
-            interruption, effects = self._cancelling([scope], now, playback)
+            interruption, effects = self._shell.cancelling([scope], now, playback)
         elif isinstance(scope, Iterable):
-            interruption, effects = self._cancelling(scope, now, playback)
+            interruption, effects = self._shell.cancelling(scope, now, playback)
         else:
             raise no_scope(scope)
         receipt = PendingReceipt(interruption)
         if interruption.settled:
             receipt._settle()
         interruption.owner = receipt
-        self._apply(effects)
+        self._shell.apply(effects)
         return receipt
 
     @property
@@ -218,9 +278,10 @@ class Session(Shell):
 
         `interrupt()` stops these, and drops what readers of `handle.audio` have not read yet.
         """
-        generating = [one for one in self._connection.unsettled if one.in_flight]
-        heard = [one for one in self._connection.playouts.audible if one.owner is not None]
-        return tuple(one.owner for one in dict.fromkeys((*generating, *heard)))
+        connection = self._shell.connection
+        generating = [response for response in connection.unsettled if response.in_flight]
+        heard = [response for response in connection.playouts.audible if response.owner is not None]
+        return tuple(response.owner for response in dict.fromkeys((*generating, *heard)))
 
     async def quiet(self, timeout: float) -> bool:  # noqa: ASYNC109 (it returns)
         """Wait until nothing is generated and nothing is heard: for "goodbye, then hang up".
@@ -237,9 +298,7 @@ class Session(Shell):
         """
         try:
             async with asyncio.timeout(timeout):
-                while not self._is_quiet():
-                    self._quiet = self._quiet or Moment()
-                    await self._quiet
+                await self._shell.wait_until_quiet()
         except TimeoutError:
             return False
         return True
@@ -253,16 +312,16 @@ class Session(Shell):
     @property
     def config(self) -> dict[str, Any]:
         """The configuration in force, as the server last told it."""
-        return self._connection.session
+        return self._shell.connection.session
 
     @property
     def items(self) -> tuple[Item, ...]:
         """The default conversation, in order, as far as it is known here. Without audio."""
-        return tuple(self._connection.conversation)
+        return tuple(self._shell.connection.conversation)
 
     def item(self, item_id: str) -> Item | None:
         """One item of the default conversation; None where there is none of this id."""
-        return self._connection.conversation.get(item_id)
+        return self._shell.connection.conversation.get(item_id)
 
     def update(self, config: SessionSettings) -> PendingRequest[dict[str, Any]]:
         """Change the session's configuration; what is left out stays (P-252).
@@ -279,10 +338,9 @@ class Session(Shell):
         config = a_mapping("config", config)
         if self._transcribes:
             config = {"type": "transcription", **config}
-        self._check_encodable(SessionUpdate(session=config))
+        self._outbox.check(SessionUpdate(session=config))
         pending = self._ask(connection.update_session(config, self._loop.time()))
-        if (form := format_in(config, "input")) is not None:
-            self._asked_format = (pending, form)
+        self._audio_in.asked(pending, config)
         return pending
 
     def create_item(
@@ -300,7 +358,7 @@ class Session(Shell):
         connection = self._open_connection()
         checked = an_item("item", item)
         after = UNSET if previous_item_id is None else a_name("previous_item_id", previous_item_id)
-        self._check_encodable(ConversationItemCreate(item=checked))
+        self._outbox.check(ConversationItemCreate(item=checked))
         return self._ask(connection.create_item(checked, self._loop.time(), previous_item_id=after))
 
     def send_text(
@@ -369,7 +427,7 @@ class Session(Shell):
         if isinstance(what, str):
             item_ids = [a_name("what", what)]
         else:
-            self._own(an_instance("what", what, ResponseHandle))
+            self._shell.own(an_instance("what", what, ResponseHandle))
             if what.lane is Lane.OUT_OF_BAND:
                 return PendingRequests()  # the server keeps none of it (P-31)
             item_ids = list(what.item_ids)
@@ -406,8 +464,8 @@ class Session(Shell):
         self._send_raw(UnknownEvent(kind, fields))
 
     def _send_raw(self, event: ClientEvent | UnknownEvent) -> None:
-        self._check_encodable(event)
-        self._apply(self._connection.send(event))
+        self._outbox.check(event)
+        self._shell.apply(self._shell.connection.send(event))
 
     # --- audio in -------------------------------------------------------------------------------
 
@@ -430,33 +488,15 @@ class Session(Shell):
             MissingDependency: resampling is not installed.
             ConnectionClosed: the session has ended.
         """
-        if self._options.call:
+        if self._on_call:
             self._check_carries_sound()
         try:
             # Here and not in `_check_open`, for this is called fifty times a second.
-            if asyncio.get_running_loop() is not self._loop or self._closing:
+            if asyncio.get_running_loop() is not self._loop or self._shell.over:
                 self._check_open()
         except RuntimeError:
             self._check_open()
-        if type(audio) is not bytes:
-            audio = as_bytes("audio", audio)
-        if self._asked_format is None and self._connection.input_audio.bytes_per_ms == 48:
-            form = "audio/pcm"
-        else:
-            form = self._input_format()
-        if sample_rate is not None:
-            # What has a rate is PCM16, whatever the session's format is.
-            audio = self._converted(audio, sample_rate, form)
-        elif form == "audio/pcm" and len(audio) % 2:
-            raise LocalProtocolError(f"{len(audio)} bytes are no whole number of samples")
-        if not audio:
-            return
-        if self.pending_bytes > self._max_pending_bytes:
-            raise StreamOverflow(
-                f"more than {self._max_pending_bytes} bytes wait for the network; "
-                "await session.drain() between pieces"
-            )
-        self._queue_audio(audio)
+        self._audio_in.append(audio, sample_rate)
 
     def commit_audio(self) -> PendingRequest[str]:
         """Make the audio sent so far a user item; awaited, its id. It starts no response.
@@ -465,33 +505,26 @@ class Session(Shell):
         `RequestError` with code `input_audio_buffer_commit_empty` (P-196).
         """
         self._check_carries_sound()
-        self._flush_resamplers()
-        if self._batch is not None:
-            self._batch.flush()
+        self._audio_in.flush()
         return self._ask(self._open_connection().commit_audio(self._loop.time()))
 
     def clear_audio(self) -> PendingRequest[None]:
         """Forget the audio that was sent and not yet committed."""
         self._check_carries_sound()
-        self._resamplers.clear()
-        if self._batch is not None:
-            self._batch.drop()
+        self._audio_in.drop()
         return self._ask(self._open_connection().clear_audio(self._loop.time()))
 
     @property
     def pending_bytes(self) -> int:
         """How much was sent here and not yet taken by the network."""
-        transport = self._link.transport if self._link is not None else None
-        return transport.pending_bytes() if transport is not None else 0
+        return self._outbox.pending_bytes
 
     async def drain(self) -> None:
         """Wait until the network has caught up. Returns at once when it has.
 
         Cancelling the wait takes back nothing of what was sent.
         """
-        transport = self._link.transport if self._link is not None else None
-        if transport is not None:
-            await transport.drain()
+        await self._outbox.drain()
 
     # --- watching -------------------------------------------------------------------------------
 
@@ -519,21 +552,9 @@ class Session(Shell):
         Raises:
             LocalProtocolError: nothing is called so, or called outside the session's loop.
         """
-        self._check_loop()
+        self._shell.check_loop()
         check_name(name)
-        a_function("listener", listener)
-        listening = Listening(listener)
-        self._listeners.setdefault(name, []).append(listening)
-
-        def remove() -> None:
-            listening.active = False
-            left = [one for one in self._listeners.get(name, ()) if one.active]
-            if left:
-                self._listeners[name] = left
-            else:
-                self._listeners.pop(name, None)
-
-        return remove
+        return self._callbacks.add(name, a_function("listener", listener))
 
     def events(self) -> Arrivals[ServerEvent | UnknownEvent]:
         """Every event that the server sends from now on, unknown ones included."""
@@ -545,7 +566,7 @@ class Session(Shell):
 
         `if session.closed:` asks without waiting.
         """
-        return self._ended
+        return self._lifeline.ended
 
     # --- life -----------------------------------------------------------------------------------
 
@@ -554,18 +575,8 @@ class Session(Shell):
 
         Cancelled, it has ended all the same; only the wait for the sockets is cut short.
         """
-        self._check_loop()
-        links = [one for one in (self._link, self._standby) if one is not None]
-        tasks = self._tasks - {asyncio.current_task()}
-        self._finish(ConnectionClosedOK(1000, "", "client"))
-        for link in links:
-            link.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSE_TIMEOUT):
-                for link in links:
-                    await link.gone.wait()
-                if tasks:
-                    await asyncio.wait(tasks)
+        self._shell.check_loop()
+        await self._lifeline.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -580,7 +591,7 @@ class Session(Shell):
 
     async def _start(self) -> None:
         """Called once, by `connect`."""
-        self._attach(await self._dial.open(self, self._connection, Dial.PATIENCE))
+        await self._lifeline.open()
         if self._config:
             try:
                 await self.update(self._config)
@@ -592,30 +603,26 @@ class Session(Shell):
         """As `_start`, in the background; what is asked meanwhile is held, in order."""
         if self._config:
             # As after a loss: the core keeps it until it has been taken, through further losses.
-            self._check_encodable(SessionUpdate(session=self._config))
+            self._outbox.check(SessionUpdate(session=self._config))
             beginning = Snapshot(session=self._config)
-            self._apply(self._connection.resume(beginning, self._loop.time()))
-        self._spawn(self._establish())
+            self._shell.apply(self._shell.connection.resume(beginning, self._loop.time()))
+        self._lifeline.begin()
 
     def _ask(self, asked: tuple[Request, Effects]) -> PendingRequest[Any]:
         request, effects = asked
         pending: PendingRequest[Any] = PendingRequest(request.subject)
         request.owner = pending
-        self._apply(effects)
+        self._shell.apply(effects)
         return pending
-
-    def _check_encodable(self, event: ClientEvent | UnknownEvent) -> None:
-        """Raise `LocalProtocolError` now, not when it is sent, which may be from a callback."""
-        self._codec.encode(event)
 
     @property
     def _transcribes(self) -> bool:
         """Whether this is a session that only writes down what it hears (P-469)."""
-        kind = (self._connection.session or self._config).get("type")
+        kind = (self._shell.connection.session or self._config).get("type")
         return kind == "transcription" or (kind is None and self._endpoint.transcription)
 
     def _check_carries_sound(self) -> None:
-        if self._options.call:
+        if self._on_call:
             raise LocalProtocolError(
                 "the sound of a call goes elsewhere: its peer sends it, and the call truncates by "
                 "itself what was not heard (P-382, P-417)"
@@ -623,54 +630,17 @@ class Session(Shell):
 
     def _open_connection(self) -> Connection:
         self._check_open()
-        return self._connection
+        return self._shell.connection
 
     def _check_open(self) -> None:
-        self._check_loop()
-        if self._closing:
-            end = self._end or ConnectionClosedOK(1000, "", "client")
+        self._shell.check_loop()
+        if self._shell.over:
+            end = self._shell.end or ConnectionClosedOK(1000, "", "client")
             raise end.with_traceback(None)
 
     def _arrivals(self, name: str) -> Arrivals[Any]:
-        """What `on(name)` is given from now on, until the session ends."""
-        arrivals: Stream[Any] = Stream(self._limits.events, size=lambda _: 1)
-        stop = self.on(name, arrivals.push)
-        self._observers.append(arrivals)
-        if self._ended.is_set():
-            arrivals.end()
-
-        def remove() -> None:
-            stop()
-            if arrivals in self._observers:
-                self._observers.remove(arrivals)
-
-        return Arrivals(arrivals, remove)
-
-    def _input_format(self) -> str:
-        """What the server will take audio for when it gets there: as asked, until it answers."""
-        if self._asked_format is not None:
-            pending, form = self._asked_format
-            if not pending.done:
-                return form
-            self._asked_format = None
-        in_force = self._connection.session
-        # Before the server has said anything, what it is going to be asked for.
-        return format_in(in_force or self._config, "input") or "audio/pcm"
-
-    def _converted(self, audio: bytes, sample_rate: int, form: str) -> bytes:
-        check_rate(sample_rate)
-        if len(audio) % 2:
-            raise LocalProtocolError(f"{len(audio)} bytes are no whole number of samples")
-        if form == "audio/pcm" and sample_rate == 24000:
-            return audio
-        converter = self._resamplers.get((sample_rate, form))
-        if converter is None:
-            converter = self._resamplers[sample_rate, form] = ToFormat(sample_rate, form)
-        return converter.process(audio)
-
-    def _flush_resamplers(self) -> None:
-        for resampler in self._resamplers.values():
-            rest = resampler.process(b"", last=True)
-            if rest and self._link is not None:
-                self._queue_audio(rest)
-        self._resamplers.clear()
+        self._shell.check_loop()
+        arrivals = self._callbacks.arrivals(name, self._limits.events)
+        if self._shell.over:
+            arrivals.close()
+        return arrivals
