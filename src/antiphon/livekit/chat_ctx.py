@@ -3,7 +3,7 @@
 import base64
 import logging
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from livekit.agents import llm
@@ -36,11 +36,14 @@ class Delete(NamedTuple):
     item_id: str
 
 
-def diff(old: Sequence[llm.ChatItem], new: Iterable[llm.ChatItem]) -> list[Create | Delete]:
+def diff(
+    old: Sequence[llm.ChatItem], new: Iterable[llm.ChatItem], spared: Container[str] = ()
+) -> list[Create | Delete]:
     """What turns the server's conversation, `old`, into `new`, with the fewest steps.
 
     Messages whose text changed are replaced. A message without content stands for something that
-    is not mirrored here (audio, say): it is left alone where it exists, and not created.
+    is not mirrored here (audio, say): it is left alone where it exists, and not created. What is
+    spared stays, although `new` does not have it.
     """
     at = {item.id: place for place, item in enumerate(old)}
     wanted: dict[str, llm.ChatItem] = {}
@@ -50,7 +53,11 @@ def diff(old: Sequence[llm.ChatItem], new: Iterable[llm.ChatItem]) -> list[Creat
         if item.type != "message" or item.content or item.id in at:
             wanted[item.id] = item
     stay = _longest_rising([(at[key], key) for key in wanted if key in at])
-    steps: list[Create | Delete] = [Delete(item.id) for item in old if item.id not in stay]
+    steps: list[Create | Delete] = [
+        Delete(item.id)
+        for item in old
+        if item.id not in stay and (item.id in wanted or item.id not in spared)
+    ]
     previous = ROOT
     for key, item in wanted.items():
         if key not in stay:
@@ -104,12 +111,22 @@ class Mirror:
     """The default conversation as the server has it, in the framework's items.
 
     It lives through a reconnect, because the items are then told to the new connection.
+
+    Attributes:
+        taken: how many items the server has brought by itself so far.
     """
 
     def __init__(self) -> None:
         self._items: dict[str, llm.ChatItem] = {}
         # Invariant: the keys of _items, each once, in the order of the conversation.
         self._order: list[str] = []
+        # Invariant: of the keys of _items, those that the server brought, and as which of them.
+        self._came: dict[str, int] = {}
+        self.taken = 0
+        # Asked for here, and not there yet.
+        self.ours: set[str] = set()
+        # Of the keys of _items, those that were broken off: nobody answers such a call.
+        self._broken: set[str] = set()
         # Created here with "root": a null predecessor means first for these, unknown for others.
         self.first: set[str] = set()
         # Deletions under way, in the order in which they were sent (P-313).
@@ -148,7 +165,11 @@ class Mirror:
                 place = len(self._order)
             self._order.insert(place, key)
             self._items[key] = item
+            if key not in self.ours:
+                self.taken += 1
+                self._came[key] = self.taken
         self.first.discard(key)
+        self.ours.discard(key)
         return self._order[place - 1] if place else None
 
     def before(self, item_id: str) -> str:
@@ -159,12 +180,39 @@ class Mirror:
     def remove(self, item_id: str) -> None:
         if self._items.pop(item_id, None) is not None:
             self._order.remove(item_id)
+            self._came.pop(item_id, None)
+            self._broken.discard(item_id)
+
+    def break_off(self, item_id: str) -> None:
+        """The server has not written this item to its end. Harmless if it is not here."""
+        if item_id in self._items:
+            self._broken.add(item_id)
 
     def keep(self, item_ids: Iterable[str]) -> None:
         """Forget all but these."""
         kept = set(item_ids)
-        self._order = [key for key in self._order if key in kept]
-        self._items = {key: self._items[key] for key in self._order}
+        for key in [key for key in self._order if key not in kept]:
+            self.remove(key)
+
+    def unknown_to(self, taken: int | None) -> set[str]:
+        """What a context cannot mean to have deleted by not having it.
+
+        Args:
+            taken: what `taken` was when the context was; None for one that was not made here, of
+                which nobody knows how old it is. Then it is the calls that are being answered:
+                without them their outputs would be refused (P-225).
+        """
+        if taken is not None:
+            return {key for key, number in self._came.items() if number > taken}
+        answered = {one.call_id for one in self.items if one.type == "function_call_output"}
+        return {
+            one.id
+            for one in self.items
+            if one.type == "function_call"
+            and one.call_id not in answered
+            and one.id in self._came
+            and one.id not in self._broken
+        }
 
     def replay(self, names: Names) -> list[dict[str, Any]]:
         """The items for a new connection; what cannot be put into words is forgotten.

@@ -1,7 +1,7 @@
 """The conversation's items: what the server tells of them, and what was shown or heard of them."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -12,6 +12,7 @@ from antiphon import ConnectionClosed, FunctionCall, Item, Session
 from antiphon.livekit.chat_ctx import Create, Delete, Mirror, from_wire, to_wire
 from antiphon.livekit.names import Names
 from antiphon.livekit.reconciling import GONE_ALREADY, Reconciler, Step
+from antiphon.livekit.snapshot import Snapshot, taken_at
 from antiphon.livekit.telling import Teller
 
 __all__ = ["Items"]
@@ -55,9 +56,9 @@ class Items:
             client.on(name, listener)
 
     @property
-    def all(self) -> list[llm.ChatItem]:
+    def context(self) -> llm.ChatContext:
         """The default conversation as the server has it."""
-        return self._mirror.items
+        return Snapshot(self._mirror.items, self._mirror.taken)
 
     def to_wire(self, item: Any) -> Mapping[str, Any]:
         """A chat item, or the protocol's own, as context for one response.
@@ -76,9 +77,9 @@ class Items:
         """For a new connection: the framework's items, which know what was heard of them."""
         return tuple(msgspec.convert(one, Item) for one in self._mirror.replay(self._names))
 
-    async def bring_to(self, items: Iterable[llm.ChatItem]) -> None:
+    async def bring_to(self, context: llm.ChatContext) -> None:
         """Make the conversation this one; see `Reconciler.bring_to`."""
-        await self._reconciler.bring_to(items)
+        await self._reconciler.bring_to(context.items, taken_at(context))
 
     # --- what was shown or heard ----------------------------------------------------------------
 
@@ -205,6 +206,8 @@ class Items:
 
     def _on_output_item_done(self, event: Any) -> None:
         """`item.added` came before the arguments; a replay needs them."""
+        if event.item.status == "incomplete":
+            self._mirror.break_off(self._names.back(event.item.id or ""))
         if event.item.id and event.item.arguments:
             self._set_arguments(event.item.id, event.item.arguments)
 

@@ -42,15 +42,20 @@ class Reconciler:
         self._names = names
         self._lock = asyncio.Lock()
 
-    async def bring_to(self, items: Iterable[llm.ChatItem]) -> None:
-        """Make the conversation this one.
+    async def bring_to(self, items: Iterable[llm.ChatItem], taken: int | None = None) -> None:
+        """Make the conversation this one, but for what its author cannot know of.
+
+        Args:
+            items: the conversation.
+            taken: when they were; see `Mirror.unknown_to`.
 
         Raises:
             llm.RealtimeError: something was refused, or not answered in time.
             ConnectionClosed: the session has ended.
         """
         async with self._lock:
-            steps = self._sendable(diff(self._mirror.items, items))
+            spared = self._mirror.unknown_to(taken)
+            steps = self._sendable(diff(self._mirror.items, items, spared))
             if not steps:
                 return
             try:
@@ -114,6 +119,8 @@ class Reconciler:
             except RequestError as refused:
                 if isinstance(step, Delete):
                     self._mirror.deleting.pop(step.item_id, None)
+                else:
+                    self._mirror.ours.discard(step.item.id)
                 if refused.code not in _AS_WANTED:
                     return refused
                 if isinstance(step, Delete):
@@ -135,6 +142,7 @@ class Reconciler:
             return request
         if step.previous_item_id == ROOT:
             self._mirror.first.add(step.item.id)
+        self._mirror.ours.add(step.item.id)
         item = to_wire(step.item, self._names)
         assert item is not None, "only what can be sent gets here"
         previous = self._names.out(step.previous_item_id)

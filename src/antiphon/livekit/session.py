@@ -140,7 +140,7 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
     @property
     def chat_ctx(self) -> llm.ChatContext:
         """The default conversation as the server has it; nothing out of band is in it."""
-        return llm.ChatContext(self._items.all)
+        return self._items.context
 
     @property
     def tools(self) -> llm.ToolContext:
@@ -392,14 +392,16 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
     async def update_chat_ctx(self, chat_ctx: llm.ChatContext) -> None:
         """Make the server's conversation this one, with the fewest changes.
 
-        Instructions, handoffs and empty messages are not part of it.
+        Instructions, handoffs and empty messages are not part of it. What came after `chat_ctx` was
+        taken from this session stays, and so does a call that is being answered where the context
+        is not of this session.
 
         Raises:
             llm.RealtimeError: an item was refused (the others are in place all the same), or the
                 server did not answer in time.
         """
         with as_framework_error("update_chat_ctx"):
-            await self._items.bring_to(chat_ctx.items)
+            await self._items.bring_to(chat_ctx)
 
     def truncate(
         self,
