@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from antiphon.protocol.options import Options
     from antiphon.protocol.response import Cause, Lane, Outcome, OutcomeKind, Tolerance
     from antiphon.protocol.snapshot import Snapshot
+    from antiphon.protocol.times import ResponseTimes
     from antiphon.tools import ToolError, Tools
     from antiphon.wire.base import UNSET
     from antiphon.wire.items import ContentPart, ErrorInfo, Item, Usage
@@ -96,6 +97,7 @@ __all__ = [
     "ResponseFailed",
     "ResponseHandle",
     "ResponseRejected",
+    "ResponseTimes",
     "Session",
     "SessionConfig",
     "Snapshot",
@@ -135,6 +137,7 @@ _HOMES = {
     "protocol.options": "Options",
     "protocol.response": "Cause Lane Outcome OutcomeKind Tolerance",
     "protocol.snapshot": "Snapshot",
+    "protocol.times": "ResponseTimes",
     "tools": "ToolError Tools",
     "wire.items": "ContentPart ErrorInfo Item Usage",
     "wire.session_config": "SessionConfig",

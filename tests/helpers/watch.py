@@ -1,4 +1,4 @@
-"""A connection under watch: the invariants I1 to I9, checked after every step.
+"""A connection under watch: the invariants I1 to I9, checked after every step; and the times.
 
 What is checked here is stated in docs/architecture.md; nothing here knows how the core keeps it.
 `finish` lets all the time pass that anything waits for, and then nothing may be left.
@@ -26,15 +26,49 @@ from antiphon.protocol.effects import (
 from antiphon.protocol.interruption import Interruption, Scope
 from antiphon.protocol.options import Options
 from antiphon.protocol.requests import Request
-from antiphon.protocol.response import Cause, Lane, OnBusy, Outcome, Response, ResponseState
+from antiphon.protocol.response import (
+    Cause,
+    Lane,
+    OnBusy,
+    Outcome,
+    OutcomeKind,
+    Response,
+    ResponseState,
+)
+from antiphon.protocol.times import ResponseTimes
 from antiphon.wire.base import Malformed, UnknownEvent
 from antiphon.wire.client_events import ResponseCancel, ResponseCreate, ResponseCreateParams
 from antiphon.wire.items import Item
 from antiphon.wire.server_events import ResponseCreated, ResponseDone, ServerEvent
 
-__all__ = ["Life", "Watched"]
+__all__ = ["Life", "Watched", "check_order"]
 
 PREFIX = "t"
+# From one step to the next, so that no two of them have the same time. A binary fraction.
+TICK = 2.0**-20
+GIVEN_UP = (OutcomeKind.UNSETTLED, OutcomeKind.TIMED_OUT)
+WORDS = ("response.output_text.delta", "response.output_audio_transcript.delta")
+
+
+def check_order(times: ResponseTimes, *, given_up: bool = False) -> None:
+    """What `ResponseTimes` promises of the order in which things happen.
+
+    Args:
+        times: of one response.
+        given_up: whether it was settled without the server's word, which may come after that.
+    """
+    one = times
+    firsts = [one.first_text, one.first_audio]
+    for known in (
+        [one.asked, one.sent, one.created, *(() if given_up else (one.settled,))],
+        *([one.created, first] for first in firsts),
+        *([one.asked, first, one.settled] for first in firsts),
+        [one.asked, one.cancel_sent, *(() if given_up else (one.settled,))],
+        [one.asked, one.first_heard],
+        [one.asked, one.settled],
+    ):
+        happened = [when for when in known if when is not None]
+        assert happened == sorted(happened), times
 
 
 class Life:
@@ -50,6 +84,12 @@ class Life:
         self.outcome: Outcome | None = None
         # The place of the latest output among all that came, by the id that it bore.
         self.places: dict[str | None, int] = {}
+        self.seen: dict[str, float] = {}
+
+    def saw(self, what: str, now: float, *, again: bool = False) -> None:
+        """This happened just now; the first time counts, or the last."""
+        if again or what not in self.seen:
+            self.seen[what] = now
 
     @property
     def reads(self) -> bool:
@@ -82,6 +122,7 @@ class Watched:
         self._requests: dict[int, Request] = {}
         self._answered: set[int] = set()
         self._cancelled: set[str] = set()
+        self._cancel_times: dict[str | None, float] = {}
         # Ids that may be cancelled though no reader knows of such a response: of output that was
         # there when everything was interrupted, or made with a key of ours.
         self._revocable: set[str | None] = set()
@@ -98,18 +139,21 @@ class Watched:
         interruptible: bool = True,
         timeout: float | None = None,
     ) -> Response:
+        self.now += TICK
         params = ResponseCreateParams(conversation="none" if lane is Lane.OUT_OF_BAND else "auto")
         response, effects = self.connection.create_response(
             params, self.now, on_busy=on_busy, interruptible=interruptible, timeout=timeout
         )
         self.mine.append(response)
         life = self.lives[response] = Life(response, on_busy)
+        life.saw("asked", self.now)
         self._by_key[str(response.key)] = life
         self._stops = on_busy is OnBusy.REPLACE
         self._take(f"* create {response.key} {lane} {on_busy}", effects)
         return response
 
     def cancel(self, responses: Iterable[Response]) -> Interruption:
+        self.now += TICK
         targets = list(responses)
         self._stops = True
         interruption, effects = self.connection.cancel(targets, self.now)
@@ -120,6 +164,7 @@ class Watched:
         if scope != "out_of_band":
             known = {life.response.id for life in self.lives.values() if life.opened}
             self._revocable |= self._arrived.keys() - known
+        self.now += TICK
         interruption, effects = self.connection.interrupt(scope, self.now)
         return self._interrupted(f"* interrupt {scope}", interruption, effects)
 
@@ -146,6 +191,7 @@ class Watched:
                 for life in self.lives.values()
                 if life.reads and life.response.id == response_id
             ]
+        self.now += TICK
         effects = self.connection.receive(event, self.now)
         if self.connection.lost:
             assert all(isinstance(effect, Report) for effect in effects), "after the loss"
@@ -167,6 +213,7 @@ class Watched:
         self.now = until
 
     def lose(self) -> None:
+        self.now += TICK
         lost = ConnectionClosedError(1006, "", "network")
         self._take("* lose", self.connection.lose(lost, self.now))
 
@@ -193,6 +240,7 @@ class Watched:
 
     def _interrupted(self, said: str, interruption: Interruption, effects: Effects) -> Interruption:
         self._interruptions[id(interruption)] = interruption
+        assert interruption.asked == self.now, self.trace()
         # I1: from here on, whatever the effects of this very step are.
         for response in interruption.responses:
             self.lives[response].stopped = True
@@ -225,6 +273,7 @@ class Watched:
                 assert not life.opened and not life.ended, self.trace()
                 assert not life.stopped, f"I5: a stopped response surfaced{self.trace()}"
                 life.opened = True
+                life.saw("created", self.now)
             case Output(response=response, event=event):
                 self._check_output(self.lives[response], event)
             case FunctionCall(response=response, item=item):
@@ -246,10 +295,16 @@ class Watched:
                 assert life.outcome is None, f"I6: settled twice{self.trace()}"
                 assert response.outcome is not None
                 life.outcome = response.outcome
+                life.saw("settled", self.now)
             case Interrupted(interruption=interruption):
                 assert id(interruption) not in self._over, f"I3: over twice{self.trace()}"
                 self._over.add(id(interruption))
                 assert all(one.outcome is not None for one in interruption.responses)
+                for one, entry in zip(
+                    interruption.responses, interruption.receipt().entries, strict=True
+                ):
+                    assert entry.times == one.times, self.trace()
+                    assert entry.cancel_sent is (entry.times.cancel_sent is not None)
             case Answered(request=request) | Refused(request=request):
                 assert id(request) not in self._answered, f"I3: answered twice{self.trace()}"
                 self._answered.add(id(request))
@@ -259,6 +314,7 @@ class Watched:
     def _check_create(self, life: Life) -> None:
         assert not life.stopped and not life.ended, f"sent after it was stopped{self.trace()}"
         life.sent += 1
+        life.saw("sent", self.now, again=True)
         if life.response.lane is Lane.DEFAULT and life.on_busy is not OnBusy.SEND:
             taken = [
                 other.response
@@ -276,6 +332,7 @@ class Watched:
             assert named not in self._cancelled, f"I4: {named} cancelled twice{self.trace()}"
             self._cancelled.add(named)
         known = [life for life in self.lives.values() if life.response.id == named and life.stopped]
+        self._cancel_times[str(event.event_id)] = self.now
         asked = known or named in self._revocable or named in self._stopped_now
         assert asked, f"I4: nobody asked to stop {named}{self.trace()}"
 
@@ -290,6 +347,10 @@ class Watched:
         place = next(places, None)
         assert place is not None, f"I2: out of order{self.trace()}"
         life.places[said] = place
+        if event.type in WORDS and event.delta:
+            life.saw("first_text", self.now)
+        elif event.type == "response.output_audio.delta" and event.delta:
+            life.saw("first_audio", self.now)
 
     def _check_call(self, life: Life, item: Item) -> None:
         assert life.reads and not life.stopped, f"I8: a call of a stopped response{self.trace()}"
@@ -300,9 +361,24 @@ class Watched:
         waiting = False
         for life in self.lives.values():
             assert life.response.outcome is life.outcome, f"I6: another outcome{self.trace()}"
+            self._check_times(life)
             waiting |= life.outcome is None
         if waiting:
             assert self.connection.next_deadline() is not None, f"I3: it can hang{self.trace()}"
+
+    def _check_times(self, life: Life) -> None:
+        """Each is the time of the step in which it was seen from outside."""
+        response, times = life.response, life.response.times
+        given_up = life.outcome is not None and life.outcome.kind in GIVEN_UP
+        check_order(times, given_up=given_up)
+        seen = dict(life.seen)
+        seen["cancel_sent"] = self._cancel_times.get(response.cancel_event_id, 0.0)
+        if not life.opened:
+            # Announced after it was stopped: nobody is shown that.
+            assert (times.created is not None) is response.named, self.trace()
+            seen["created"] = times.created or 0.0
+        expected = ResponseTimes(**{what: when for what, when in seen.items() if when})
+        assert times == expected, f"{times}, seen: {expected}{self.trace()}"
 
     def _check_nothing_left(self) -> None:
         for response, life in self.lives.items():

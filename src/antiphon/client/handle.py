@@ -21,6 +21,7 @@ from antiphon.exceptions import (
 )
 from antiphon.protocol.playout import PlaybackKind
 from antiphon.protocol.response import Cause, Lane, Outcome, OutcomeKind, Response
+from antiphon.protocol.times import ResponseTimes
 from antiphon.wire.items import ErrorInfo, Item, Usage
 from antiphon.wire.server_events import ServerEvent
 
@@ -189,6 +190,11 @@ class ResponseHandle:
         """The items that it produced, once it is done; without audio."""
         resource = self._response.resource
         return tuple(resource.output or ()) if resource is not None else ()
+
+    @property
+    def times(self) -> ResponseTimes:
+        """When it was asked for, sent, created, first heard of, cancelled and settled, so far."""
+        return self._response.times
 
     @property
     def item_ids(self) -> tuple[str, ...]:

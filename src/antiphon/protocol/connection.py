@@ -216,7 +216,7 @@ class Connection:
     ) -> tuple[Interruption, Effects]:
         """Stop exactly these. The cancels stand first, since the server takes longest to hear."""
         effects: Effects = []
-        interruption = Interruption(responses, playback)
+        interruption = Interruption(responses, playback, asked=now)
         self._responses.cancel(interruption, now, effects)
         effects.sort(key=_is_no_send)
         return interruption, effects
@@ -230,7 +230,7 @@ class Connection:
         """
         effects: Effects = []
         in_flight = (*self._responses.unsettled, *self.playouts.audible)
-        interruption = Interruption(meant(scope, in_flight), playback)
+        interruption = Interruption(meant(scope, in_flight), playback, asked=now)
         self._responses.cancel(interruption, now, effects)
         if scope != "out_of_band":
             # Only the default conversation holds responses that were not asked for (P-191).

@@ -13,6 +13,7 @@ import msgspec
 
 from antiphon.protocol.playout import PlaybackKind, Playout, PlayoutState
 from antiphon.protocol.response import Cause, Lane, Outcome, OutcomeKind, Response
+from antiphon.protocol.times import ResponseTimes
 
 __all__ = ["Interruption", "PlaybackMode", "Receipt", "ReceiptEntry", "Scope", "meant"]
 
@@ -40,6 +41,8 @@ class ReceiptEntry(msgspec.Struct, frozen=True):
         heard_ms: how much of it was heard, in ms, and never more than was; None where nobody can
             know: a program that reads `handle.audio` itself keeps that to itself, and of a call
             only the server can tell (P-422).
+        times: when what happened to it, until the receipt was given; the cancel on the wire at
+            `times.cancel_sent`, its end known at `times.settled`.
     """
 
     response_id: str | None
@@ -49,12 +52,19 @@ class ReceiptEntry(msgspec.Struct, frozen=True):
     cancel_sent: bool
     playback: PlaybackKind = PlaybackKind.NONE
     heard_ms: int | None = None
+    times: ResponseTimes = ResponseTimes()
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What became of every response that an interruption named, in the order of their creation."""
+    """What became of every response that an interruption named, in the order of their creation.
+
+    Attributes:
+        entries: one per response.
+        asked: when the interruption was asked for: seconds on the clock of `ResponseTimes`.
+    """
 
     entries: tuple[ReceiptEntry, ...] = ()
+    asked: float | None = None
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -106,9 +116,16 @@ _PENDING = frozenset({PlayoutState.UNWANTED, PlayoutState.CLEARING, PlayoutState
 class Interruption:
     """An interruption under way. `owner` belongs to the shell."""
 
-    __slots__ = ("_kept", "owner", "playback", "responses", "waiting")
+    __slots__ = ("_kept", "asked", "owner", "playback", "responses", "waiting")
 
-    def __init__(self, responses: Iterable[Response], playback: PlaybackMode = "exact") -> None:
+    def __init__(
+        self,
+        responses: Iterable[Response],
+        playback: PlaybackMode = "exact",
+        *,
+        asked: float | None = None,
+    ) -> None:
+        self.asked = asked
         self.playback = playback
         self.responses = tuple(dict.fromkeys(responses))
         # Those whose sound was not asked to be silent.
@@ -138,7 +155,7 @@ class Interruption:
 
     def receipt(self) -> Receipt:
         """What is known so far; final once `settled`."""
-        return Receipt(tuple(map(self._entry, self.responses)))
+        return Receipt(tuple(map(self._entry, self.responses)), self.asked)
 
     def _pending(self, one: Response) -> bool:
         playout = one.playout
@@ -155,6 +172,7 @@ class Interruption:
             cancel_sent=one.cancel_event_id is not None,
             playback=playback,
             heard_ms=0 if playback is PlaybackKind.NONE else heard,
+            times=one.times,
         )
 
     def _playback(self, one: Response) -> PlaybackKind:

@@ -148,7 +148,7 @@ class Machine:
             self.violation(response, fired, effects, resource)
             return False
         if resource is not None:
-            self._name(response, resource)
+            self._name(response, resource, now)
             if fired is _I.RECV_DONE and response.resource is None:
                 response.resource = resource
         actions, state = row
@@ -161,22 +161,23 @@ class Machine:
                     calls_at_done(response, resource, effects)
                 effects.append(Ended(response))
             elif action is _SEND_CANCEL:
-                self._send_cancel(response, effects)
+                self._send_cancel(response, now, effects)
             elif action is _OPEN:
                 self._open(response, now, effects)
             elif action is _SEND_CREATE:
-                self._send_create(response, effects)
+                self._send_create(response, now, effects)
             else:  # SETTLE. Rows that take output are looked up in `output`.
                 self._settle(response, outcome, now, effects)
         if state is not before:
             self._moved(response, before, now)
         return True
 
-    def _send_create(self, response: Response, effects: Effects) -> None:
+    def _send_create(self, response: Response, now: float, effects: Effects) -> None:
         response.create_event_id = self._requests.next_event_id()
         self._requests.add(
             Request(response.create_event_id, RequestKind.RESPONSE_CREATE, response=response)
         )
+        response.sent_at = now
         params = response.params
         assert params is not None, "only a response of ours is ever sent"
         effects.append(Send(ResponseCreate(event_id=response.create_event_id, response=params)))
@@ -187,13 +188,14 @@ class Machine:
         effects.append(Opened(response))
         for event in self.early.take(response):
             effects.append(Output(response, event))
-            self._produced.early(response, event, effects)
+            self._produced.early(response, event, now, effects)
 
-    def _send_cancel(self, response: Response, effects: Effects) -> None:
+    def _send_cancel(self, response: Response, now: float, effects: Effects) -> None:
         # By id, always (I4, P-1). The bare cancel remains for a server that created the response
         # without naming it (P-311): no id can ever be known there, and it runs one at a time.
         if response.cancel_event_id is not None:
             return
+        response.cancel_sent_at = now
         response.cancel_event_id = self._requests.next_event_id()
         self._requests.add(Request(response.cancel_event_id, _RESPONSE_CANCEL, response=response))
         effects.append(
@@ -208,6 +210,7 @@ class Machine:
             reason = _GIVEN_UP[response.cause]
             outcome = Outcome(OutcomeKind.TIMED_OUT, reason, outcome.error)
         response.outcome = outcome
+        response.settled_at = now
         del self.unsettled[response.number]
         effects.append(Settled(response))
         if response.playout is not None or self._options.call:
@@ -314,13 +317,14 @@ class Machine:
 
     # --- names ----------------------------------------------------------------------------------
 
-    def _name(self, response: Response, resource: ResponseResource) -> None:
+    def _name(self, response: Response, resource: ResponseResource, now: float) -> None:
         if response.named:
             return
         found = self.directory.by_id.get(resource.id or UNSET)
         if found is not None and found is not response and found.is_unannounced:
             self._adopt(response, found)
         response.named = True
+        response.created_at = now
         self.directory.name(response, resource.id or None)
         if response.from_server:
             response.metadata = {
@@ -343,6 +347,7 @@ class Machine:
             if isinstance(event, ResponseOutputItemAdded) and event.item.id:
                 self._produced.item(response, event.item.id)
         response.cancel_event_id = found.cancel_event_id
+        response.cancel_sent_at = found.cancel_sent_at
         cancel = self._requests.get(found.cancel_event_id)
         if cancel is not None:
             cancel.response = response

@@ -175,6 +175,8 @@ class Playouts:
         asked = playout.state in _ASKED
         others = [one for one in self.audible if one is not response]
         playout.begun = playout.sound = True
+        if response.first_heard_at is None:
+            response.first_heard_at = now
         if asked and not playout.local and any(self._wanted(one) for one in others):
             self._fire(response, playout, _I.KEEP, now, effects)
             for watcher in response.watchers:
@@ -196,6 +198,7 @@ class Playouts:
         passed as a response may say nothing.
         """
         self.started(response, now, effects)
+        response.first_heard_at = None  # that was before
         self._set_deadline(self.of(response), now + self._options.stall_timeout)
 
     def stopped(

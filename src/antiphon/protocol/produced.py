@@ -19,6 +19,8 @@ from antiphon.wire.server_events import (
 __all__ = ["Produced"]
 
 _S = ResponseState
+# What `text_stream` is made of.
+_WORDS = frozenset({"response.output_text.delta", "response.output_audio_transcript.delta"})
 
 
 class Produced:
@@ -39,14 +41,23 @@ class Produced:
         self._items = items
         self.output_bytes_per_ms = 48
 
-    def audio(self, response: Response, event: ResponseOutputAudioDelta) -> None:
+    def audio(self, response: Response, event: ResponseOutputAudioDelta, now: float) -> None:
         """So much more of it was delivered."""
+        if not event.delta:
+            return
+        if response.first_audio_at is None:
+            response.first_audio_at = now
         part = response.audio_part = self._playback.part(
             event.item_id or "",
             event.content_index or 0,
             response.bytes_per_ms or self.output_bytes_per_ms,
         )
         part.size += len(event.delta)
+
+    def words(self, response: Response, event: OutputEvent, now: float) -> None:
+        """Something of it that may be the first words was delivered."""
+        if event.type in _WORDS and event.delta:  # type: ignore[attr-defined]
+            response.first_text_at = now
 
     def item(self, response: Response, item_id: str) -> None:
         """An item of it has begun."""
@@ -71,11 +82,13 @@ class Produced:
         if response.lane is Lane.DEFAULT:
             self._items.learn_all(resource)
 
-    def early(self, response: Response, event: OutputEvent, effects: Effects) -> None:
+    def early(self, response: Response, event: OutputEvent, now: float, effects: Effects) -> None:
         """Output that came before its announcement is delivered now."""
         if isinstance(event, ResponseOutputAudioDelta):
-            self.audio(response, event)
+            self.audio(response, event, now)
         elif isinstance(event, ResponseOutputItemAdded) and event.item.id:
             self.item(response, event.item.id)
         elif isinstance(event, ResponseOutputItemDone):
             self.item_done(response, event.item, effects)
+        elif response.first_text_at is None:
+            self.words(response, event, now)

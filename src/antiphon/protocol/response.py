@@ -23,6 +23,7 @@ from antiphon.exceptions import LocalProtocolError, RemoteProtocolError
 from antiphon.protocol.deadlines import Deadline
 from antiphon.protocol.playback import AudioPart
 from antiphon.protocol.playout import Playout
+from antiphon.protocol.times import ResponseTimes
 from antiphon.wire.client_events import ResponseCreateParams
 from antiphon.wire.items import ErrorInfo, Item, ResponseResource
 from antiphon.wire.server_events import OutputEvent
@@ -350,20 +351,27 @@ class Response:
     """
 
     __slots__ = (
+        "asked_at",
         "attempts",
         "audio_part",
         "bytes_per_ms",
         "cancel_event_id",
+        "cancel_sent_at",
         "cause",
         "create_event_id",
+        "created_at",
         "deadline",
         "doubt",
         "doubted_at",
         "expires",
+        "first_audio_at",
+        "first_heard_at",
+        "first_text_at",
         "from_server",
         "handed_calls",
         "held_calls",
         "id",
+        "inspected",
         "item_ids",
         "interruptible",
         "kept",
@@ -381,6 +389,8 @@ class Response:
         "playout",
         "purpose",
         "resource",
+        "sent_at",
+        "settled_at",
         "state",
         "unseen",
         "wanted",
@@ -397,6 +407,7 @@ class Response:
         purpose: str | None = None,
         interruptible: bool = True,
         on_busy: OnBusy = OnBusy.QUEUE,
+        asked_at: float | None = None,
         expires: float | None = None,
     ) -> None:
         self.number = number
@@ -444,7 +455,31 @@ class Response:
         self.audio_part: AudioPart | None = None
         # What is heard of it, where anybody can know: on a call, or with a player of ours.
         self.playout: Playout | None = None
+        # Whether its output is looked at: until its first words, and on a call to the end.
+        self.inspected = True
+        self.asked_at = asked_at
+        self.sent_at: float | None = None
+        self.created_at: float | None = None
+        self.first_text_at: float | None = None
+        self.first_audio_at: float | None = None
+        self.first_heard_at: float | None = None
+        self.cancel_sent_at: float | None = None
+        self.settled_at: float | None = None
         self.owner: Any = None
+
+    @property
+    def times(self) -> ResponseTimes:
+        """When what happened to it, as far as it has."""
+        return ResponseTimes(
+            asked=self.asked_at,
+            sent=self.sent_at,
+            created=self.created_at,
+            first_text=self.first_text_at,
+            first_audio=self.first_audio_at,
+            first_heard=self.first_heard_at,
+            cancel_sent=self.cancel_sent_at,
+            settled=self.settled_at,
+        )
 
     @property
     def in_flight(self) -> bool:

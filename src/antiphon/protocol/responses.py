@@ -168,6 +168,7 @@ class Responses:
             purpose=purpose,
             interruptible=interruptible,
             on_busy=on_busy,
+            asked_at=now,
             expires=None if timeout is None else now + timeout,
         )
         response.metadata = dict(params.metadata or {})
@@ -277,6 +278,7 @@ class Responses:
             response.unseen = unseen
             resource = ResponseResource(id=response_id)
             self._machine.fire(response, _I.RECV_CREATED, effects, now, resource=resource)
+            response.created_at = None  # that was before
         elif response is not None and response.unseen and not unseen:
             self._machine.seen(response)
         return response
@@ -295,15 +297,26 @@ class Responses:
         if action is _DELIVER:
             response.last_heard = now
             effects.append(Output(response, event))
-            if self._is_call:
-                if response.unseen:
-                    self._machine.seen(response)
-                if event.type in _SOUNDS:
-                    self.playouts.sound(response, now, effects)
+            if response.inspected:
+                self._inspect(response, event, now, effects)
         elif action is _KEEP:
             self._keep(response, event, now, effects)
         elif action is None:
             self._machine.violation(response, _I.RECV_OUTPUT, effects)
+
+    def _inspect(
+        self, response: Response, event: OutputEvent, now: float, effects: Effects
+    ) -> None:
+        """What is looked for in delivered output, where anything is."""
+        if response.first_text_at is None:
+            self.produced.words(response, event, now)
+        if not self._is_call:
+            response.inspected = response.first_text_at is None
+            return
+        if response.unseen:
+            self._machine.seen(response)
+        if event.type in _SOUNDS:
+            self.playouts.sound(response, now, effects)
 
     def audio(self, event: ResponseOutputAudioDelta, now: float, effects: Effects) -> None:
         """As `output`, and counted for truncation."""
@@ -318,13 +331,13 @@ class Responses:
             ):
                 part.size += len(event.delta)  # as nearly always
             else:
-                self.produced.audio(response, event)
+                self.produced.audio(response, event, now)
             effects.append(Output(response, event))
             return
         self.output(event, now, effects)
         response = self._by_id.get(event.response_id or UNSET)
         if response is not None and response.state is _S.ACTIVE:
-            self.produced.audio(response, event)  # its announcement, too (P-311)
+            self.produced.audio(response, event, now)  # its announcement, too (P-311)
 
     def item_added(self, event: ResponseOutputItemAdded, now: float, effects: Effects) -> None:
         self.output(event, now, effects)
