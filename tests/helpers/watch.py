@@ -41,7 +41,7 @@ from antiphon.wire.client_events import ResponseCancel, ResponseCreate, Response
 from antiphon.wire.items import Item
 from antiphon.wire.server_events import ResponseCreated, ResponseDone, ServerEvent
 
-__all__ = ["Life", "Watched", "check_order"]
+__all__ = ["GIVEN_UP", "Life", "Watched", "check_order"]
 
 PREFIX = "t"
 # From one step to the next, so that no two of them have the same time. A binary fraction.

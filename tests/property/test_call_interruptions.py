@@ -26,6 +26,7 @@ from antiphon.wire.client_events import (
 from antiphon.wire.codec import Codec
 from antiphon.wire.items import ContentPart, Item
 from tests.helpers.on_call import OnCall
+from tests.helpers.watch import GIVEN_UP, check_order
 
 __all__: list[str] = []
 
@@ -81,6 +82,7 @@ class Meeting:
         self._down: list[tuple[float, bytes]] = []
         self.mine: list[Response] = []
         self.interruptions: dict[Interruption, PlaybackMode] = {}
+        self.asked: dict[Interruption, float] = {}
         self.over: dict[Interruption, tuple[float, Receipt]] = {}
         # By response id: ms heard; and when it was heard last.
         self.heard: dict[str, float] = {}
@@ -184,6 +186,7 @@ class Meeting:
     ) -> None:
         self._always = self._always or mode == "always"
         self.interruptions[interruption] = mode
+        self.asked[interruption] = self.story.now
         self.take(effects)
 
     def trace(self) -> str:
@@ -221,6 +224,15 @@ def test_an_interruption_means_what_is_heard(
     # I11 and I10: after it was said to be silent, a sound lasts no longer than until a clear that
     # answers its beginning is read: it began, that was told, the clear was sent.
     crossing = up_s + down_s + 3 * TICK
+    for interruption, (when, receipt) in meeting.over.items():
+        assert receipt.asked == meeting.asked[interruption] <= when
+        for entry in receipt.entries:
+            check_order(entry.times, given_up=entry.outcome.kind in GIVEN_UP)
+            assert entry.times.settled is not None and entry.times.settled <= when
+    for response in meeting.mine:
+        assert response.times.first_audio is None, "it never comes over a sideband (P-378)"
+        # What a listener heard, the call had told of (P-400).
+        assert response.times.first_heard is not None or response.id not in meeting.heard, trace
     head_only = knobs.get("clear_scope") == "playing_only"
     for when, receipt in meeting.over.values():
         for entry in receipt.silenced:
