@@ -157,6 +157,16 @@ def test_a_second_cancel_changes_nothing_but_has_a_time_of_its_own() -> None:
     assert (again.receipt().asked, reply.times.cancel_sent) == (4.0, 3.0)
 
 
+def test_a_cancel_by_the_id_of_early_output_is_that_of_the_response_it_belongs_to() -> None:
+    core = connection()
+    reply = create(core, 1.0)
+    core.cancel([reply], 2.0)
+    core.receive(text_delta("resp_1"), 3.0)
+    core.interrupt("all", 4.0)  # cancels resp_1, whatever that is
+    core.receive(announced(reply), 5.0)
+    assert reply.times == ResponseTimes(asked=1.0, sent=1.0, created=5.0, cancel_sent=4.0)
+
+
 def test_one_that_the_server_made_was_not_asked_for() -> None:
     core = connection()
     reply = opened(core.receive(created("resp_vad"), 2.0))
