@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import re
 from typing import Any
 
 import pytest
@@ -23,6 +24,13 @@ def values(behaviour: Behaviour) -> dict[str, Any]:
 
 def test_every_knob_is_listed() -> None:
     assert {line.partition("=")[0] for line in LISTED} == set(values(Behaviour()))
+
+
+def test_every_knob_is_explained() -> None:
+    entries = re.split(r"^(?=\S)", listing(Behaviour()), flags=re.MULTILINE)[1:]
+    # Its value, what it takes, and at least a line on what it is.
+    assert [one for one in entries if len(one.splitlines()) < 3] == []
+    assert "multiple of real time" in next(one for one in entries if one.startswith("pace.speed="))
 
 
 @pytest.mark.parametrize("name", sorted(PROFILES))

@@ -2,6 +2,8 @@
 
 import argparse
 import dataclasses
+import inspect
+import re
 from collections.abc import Iterable
 from enum import EnumType
 from textwrap import wrap
@@ -68,10 +70,19 @@ def listing(behaviour: Behaviour, width: int = 100) -> str:
         if name != "pace":
             says = f"{spec.metadata['says']} ({spec.metadata['facts']})"
             lines += _entry(name, _shown(getattr(behaviour, name)), spec.type, says, width)
+    told = _told_of(Pace)
     for name, spec in _PACE.items():
         value = getattr(behaviour.pace, spec.name)
-        lines += _entry(name, _shown(value), spec.type, "Part of the pace of output.", width)
+        lines += _entry(name, _shown(value), spec.type, told.get(spec.name, ""), width)
     return "\n".join(lines)
+
+
+def _told_of(settings: type) -> dict[str, str]:
+    """What the docstring of a class says of each of its arguments."""
+    _, _, arguments = (inspect.getdoc(settings) or "").partition("Args:\n")
+    found = re.findall(r"^    (\w+): (.*?)(?=^    \w|\Z)", arguments, re.MULTILINE | re.DOTALL)
+    told = {name: " ".join(words.split()) for name, words in found}
+    return {name: words[:1].upper() + words[1:] for name, words in told.items()}
 
 
 def _entry(name: str, value: str, kind: Any, says: str, width: int) -> list[str]:

@@ -20,7 +20,8 @@ from antiphon.models import DEFAULT_MODEL
 __all__ = ["add_arguments", "run"]
 
 _DESCRIPTION = """\
-Open many sessions, hold a conversation on each, interrupt some, and report what was held.
+Open many sessions, hold a conversation on each, interrupt some of its rounds, and report how many
+were held, how long things took, and whether a byte reached the wrong response.
 
 Without --url an emulator is started in a process of its own. Its audio says which response it
 belongs to, so misrouted bytes are counted; against another server that line says "not known".
@@ -32,7 +33,11 @@ def add_arguments(parser: Parser) -> None:
     """Declare what the command takes."""
     parser.description = _DESCRIPTION
     add = parser.add_argument
-    add("--url", help="endpoint, such as wss://host/v1/realtime (default: an emulator)")
+    add(
+        "--url",
+        help="endpoint, such as wss://host/v1/realtime (default: an emulator); its key is taken "
+        "from OPENAI_API_KEY",
+    )
     add("--model", default=DEFAULT_MODEL, help="model to ask for (default: %(default)s)")
     add("--sessions", type=_count, default=50, help="sessions at once (default: %(default)s)")
     add("--processes", type=_count, default=1, help="processes (default: %(default)s)")

@@ -30,6 +30,8 @@ A client of other people's is installed into a folder of its own first. For your
 of its program (.py, .mjs) or a command in quotes: see docs/prove.md.
 """
 
+_CACHE = "where clients are installed (default: antiphon/prove in your folder for caches)"
+
 
 def add_arguments(parser: Parser) -> None:
     """Declare what the command takes."""
@@ -55,7 +57,7 @@ def add_arguments(parser: Parser) -> None:
     )
     add("--no-html", action="store_true", help="write no such file")
     add("--jobs", type=int, default=3, help="scenarios at once (default: %(default)s)")
-    add("--cache", type=Path, default=None, metavar="FOLDER", help="where clients are installed")
+    add("--cache", type=Path, default=None, metavar="FOLDER", help=_CACHE)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -44,7 +44,7 @@ DEFAULT_PORT = 8765
 BRAIN_KEY = "ANTIPHON_BRAIN_API_KEY"
 
 _CLIENTS = """\
-Point a client at it; any key will do{unless}:
+Point a client at it{key_needed}:
 
   any OpenAI SDK   export OPENAI_BASE_URL={http} OPENAI_API_KEY={key}
   antiphon         antiphon.connect(url="{ws}")
@@ -191,12 +191,17 @@ async def _serve(server: EmulatorServer, args: argparse.Namespace) -> int:
         )
         return 1
     try:
-        key = "none" if args.api_key is None else args.api_key
-        unless = "" if args.api_key is None else " that is the one given"
+        # The key itself is not printed: what a server writes is often kept.
+        key = "none" if args.api_key is None else "KEY"
+        key_needed = "; any key will do" if args.api_key is None else ", with the key that you gave"
         print(f"antiphon serve, profile {args.profile}: {server.url}\n")
         print(
             _CLIENTS.format(
-                http=server.http_url, ws=server.url, key=key, unless=unless, model=DEFAULT_MODEL
+                http=server.http_url,
+                ws=server.url,
+                key=key,
+                key_needed=key_needed,
+                model=DEFAULT_MODEL,
             ),
             flush=True,
         )

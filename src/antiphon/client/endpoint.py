@@ -88,7 +88,6 @@ def resolve(
         needs_key: False goes without credentials where none are to be had.
         transcription: for a session that only transcribes, as `?intent=transcription` in `url`
             also says; it has no model (P-469).
-
         call_id: of a WebRTC or SIP call to join (P-370), as `?call_id=` in `url` also says; it has
             a model already (P-371).
 

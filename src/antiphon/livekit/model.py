@@ -46,8 +46,8 @@ _DEFAULT_SESSION_DURATION = 20 * 60.0
 class RealtimeModel(llm.RealtimeModel):
     """A Realtime endpoint, for `AgentSession(llm=…)`.
 
-    Takes what the OpenAI plugin's model takes, with the same defaults; types of the openai package
-    and plain dicts are both fine.
+    Takes what the OpenAI plugin's model takes, with the same defaults but for two models that have
+    successors (P-479); types of the openai package and plain dicts are both fine.
 
     Args:
         model: the model's name.

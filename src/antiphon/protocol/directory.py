@@ -21,9 +21,6 @@ METADATA_KEY = "antiphon"
 # P-112: sixteen pairs in all, one of which carries the key that correlation needs.
 _USER_METADATA_PAIRS = 15
 
-# P-112: sixteen pairs in all, one of which carries the key that correlation needs.
-_USER_METADATA_PAIRS = 15
-
 
 class Directory:
     """The responses of one connection that the server may still refer to.

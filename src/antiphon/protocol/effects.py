@@ -128,7 +128,7 @@ class ReportKind(StrEnum):
     UNROUTED = "unrouted"
     """Output that belongs to no response known here."""
     ERROR = "error"
-    """An `error` event that answers nothing that was asked."""
+    """An `error` event that answers nothing that was asked, or a refusal that nobody awaits."""
     ABSORBED = "absorbed"
     """The expected error of a cancel that crossed the natural end of its response."""
     UNSENT = "unsent"

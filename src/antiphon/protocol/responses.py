@@ -61,13 +61,13 @@ _S, _I = ResponseState, ResponseInput
 # The server has named a response in one of these, and not yet said that it is over.
 _NAMED = frozenset({_S.ACTIVE, _S.CANCELLING, _S.REVOKING})
 _NEVER_SENT = Outcome(OutcomeKind.CANCELLED, "never_sent")
-# Looked up once: to name a member of an enumeration costs as much as a call.
 # How many busy errors may wait for a name at once.
 _ACCUSED = 16
 _NO_METADATA = (
     "the server does not return the metadata of a create: from here on answers are matched by "
     "their order (Options(echoes_metadata=False) says so from the start)"
 )
+# Looked up once: to name a member of an enumeration costs as much as a call.
 _DELIVER, _KEEP = Action.DELIVER, Action.KEEP
 # What shows on a call that a response has sound: the audio itself is never sent there (P-378).
 _SOUNDS = frozenset(

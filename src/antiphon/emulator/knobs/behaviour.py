@@ -150,7 +150,7 @@ class Behaviour(CallKnobs):
         "P-66",
     )
     max_parallel_oob: int | None = _knob(
-        None, "Out-of-band responses allowed at once; null is unlimited.", "P-40"
+        None, "Out-of-band responses allowed at once; none for no limit.", "P-40"
     )
     out_of_band: OutOfBand = _knob(
         OutOfBand.SEPARATE,

@@ -58,7 +58,7 @@ class CallKnobs:
         0.0, "How long after `accept` or the 201 attaching still gets 404.", "P-385"
     )
     max_sidebands: int | None = _knob(
-        None, "Sidebands that a call may have at once; null is unlimited.", "P-381"
+        None, "Sidebands that a call may have at once; none for no limit.", "P-381"
     )
     sideband_overflow: SidebandOverflow = _knob(
         SidebandOverflow.HTTP_409,

@@ -51,7 +51,7 @@ class EmulatorServer:
     """A local Realtime server.
 
     Args:
-        behaviour: the knobs, the same for all connections; `openai` by default.
+        behaviour: the knobs, the same for all connections; the profile `openai` by default.
         script: what the model answers, shared by all connections; the built-in conversation by
             default.
         host: interface to listen on.
@@ -71,7 +71,10 @@ class EmulatorServer:
             answer within the same time; None for never.
         keep_received: how many client frames each engine keeps, of at most 16 MiB in all; what
             those had sent who have left has at most 16 MiB together.
+        keep_sessions: how many engines are kept in `sessions`.
         watch: told of every frame as it comes and goes.
+        webhook_url: where `ring` posts the webhook that tells of a call; None for nowhere.
+        webhook_secret: `whsec_…`, with which it is signed.
 
     Attributes:
         behaviour, script, faults, api_key: may be set; what they are counts for connections

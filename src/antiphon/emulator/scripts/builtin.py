@@ -1,4 +1,4 @@
-"""The built-in conversation: small, predictable answers for when no script says otherwise.
+"""The built-in conversation: small, predictable answers where no script gives one.
 
 It echoes, counts, says what it is told to say, and calls a tool that the user or the response's
 instructions speak of, so that any client can be tried at once; told to say "this", then call that,
