@@ -15,7 +15,9 @@ ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "protocol.md"
 
 FACT = re.compile(r"^\| P-(\d+) \| (.*) \|$", re.MULTILINE)
+RACE = re.compile(r"^\| R-(\d+) \| (.*) \|$", re.MULTILINE)
 CITED = re.compile(r"\bP-(\d+)(?: to P-(\d+))?")
+RACES = re.compile(r"\bR-(\d+)(?: to R-(\d+))?")
 GRADES = {"D", "O", "I", "U", "D/O", "D/U", "D/I", "O/I", "O/U"}
 
 
@@ -58,6 +60,21 @@ def test_tests_named_on_the_page_exist() -> None:
         if not (ROOT / "tests" / name).is_file()
     ]
     assert missing == []
+
+
+def test_every_race_names_the_tests_that_play_it() -> None:
+    races = {int(number): cells(row) for number, row in RACE.findall(PAGE.read_text())}
+    assert list(races) == list(range(1, 43))
+    for number, (_race, cited, tests) in races.items():
+        assert CITED.search(cited), f"R-{number} names no fact"
+        names = re.findall(r"[\w/]+\.py", tests)
+        theirs = [name for name in names if not name.startswith("unit/emulator")]
+        assert theirs, f"R-{number} has no test of the client"
+        for name in names:
+            text = (ROOT / "tests" / name).read_text()
+            said = {int(n) for a, b in RACES.findall(text) for n in range(int(a), int(b or a) + 1)}
+            said |= {int(n) for n in re.findall(r"def test_r(\d+)_", text)}
+            assert number in said, f"{name} does not play R-{number}"
 
 
 def test_every_fact_cited_exists() -> None:

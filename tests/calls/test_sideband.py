@@ -87,6 +87,7 @@ def test_what_a_call_cannot_have_is_refused(settings: dict[str, Any], said: str)
 
 @virtual
 async def test_a_call_that_is_not_there_is_tried_for_two_seconds() -> None:
+    # R-38; P-384, P-385.
     wire, _ = placed()
     begun = asyncio.get_running_loop().time()
     with pytest.raises(antiphon.CallNotFound, match="there is no call 'rtc_none'") as refused:
@@ -97,6 +98,7 @@ async def test_a_call_that_is_not_there_is_tried_for_two_seconds() -> None:
 
 @virtual
 async def test_a_call_that_is_not_ready_yet_is_joined_when_it_is() -> None:
+    # R-38; P-385.
     wire, call = placed(sideband_ready_ms=900)
     async with joining(wire, call) as session:
         assert await soon(session.update({"instructions": "x"}))

@@ -17,10 +17,15 @@ from antiphon.wire.items import (
 from antiphon.wire.server_events import (
     ConversationItemAdded,
     ConversationItemDone,
+    ConversationItemTruncated,
     ErrorEvent,
+    OutputAudioBufferCleared,
+    OutputAudioBufferStarted,
+    OutputAudioBufferStopped,
     ResponseCreated,
     ResponseDone,
     ResponseOutputAudioDelta,
+    ResponseOutputAudioTranscriptDelta,
     ResponseOutputItemAdded,
     ResponseOutputItemDone,
     ResponseOutputTextDelta,
@@ -31,6 +36,7 @@ __all__ = [
     "NOT_ACTIVE",
     "audio_delta",
     "call",
+    "cleared",
     "conversation_item_added",
     "conversation_item_done",
     "created",
@@ -41,7 +47,11 @@ __all__ = [
     "malformed",
     "message",
     "resource",
+    "started",
+    "stopped",
     "text_delta",
+    "transcript_delta",
+    "truncated",
 ]
 
 ACTIVE = "conversation_already_has_active_response"
@@ -122,6 +132,31 @@ def audio_delta(
         output_index=0,
         content_index=0,
         delta=bytes(48 * ms),
+    )
+
+
+def transcript_delta(id: str | None) -> ResponseOutputAudioTranscriptDelta:
+    return ResponseOutputAudioTranscriptDelta(
+        response_id=_maybe(id), item_id=f"item_{id}", output_index=0, content_index=0, delta="la"
+    )
+
+
+def started(id: str | None) -> OutputAudioBufferStarted:
+    return OutputAudioBufferStarted(response_id=_maybe(id))
+
+
+def stopped(id: str | None) -> OutputAudioBufferStopped:
+    return OutputAudioBufferStopped(response_id=_maybe(id))
+
+
+def cleared(id: str | None) -> OutputAudioBufferCleared:
+    return OutputAudioBufferCleared(response_id=_maybe(id))
+
+
+def truncated(id: str, ms: int, *, item_id: str | None = None) -> ConversationItemTruncated:
+    """So much of an item is left: by default, of the only one of the response of that id."""
+    return ConversationItemTruncated(
+        item_id=item_id or f"item_{id}", content_index=0, audio_end_ms=ms
     )
 
 

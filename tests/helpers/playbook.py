@@ -82,6 +82,7 @@ __all__ = [
     "delivered_ms",
     "finished",
     "live",
+    "spoken",
     "turn",
 ]
 
@@ -185,6 +186,17 @@ def finished(name: str) -> list[Entry]:
         S("response.done", name),
         Is(name, "ended", "finished"),
         Is(name, "settled", "completed"),
+    ]
+
+
+def spoken(name: str) -> list[Entry]:
+    """It has an item on a call, `item_resp_NAME`, and there is something to hear of it."""
+    added, words = "response.output_item.added", "response.output_audio_transcript.delta"
+    return [
+        S(added, name, item=builders.message(f"item_resp_{name}")),
+        Is(name, "output", added),
+        S(words, name),
+        Is(name, "output", words),
     ]
 
 
@@ -333,8 +345,13 @@ class Playbook:
             "response.done": builders.done,
             "response.output_text.delta": builders.text_delta,
             "response.output_audio.delta": builders.audio_delta,
+            "response.output_audio_transcript.delta": builders.transcript_delta,
             "response.output_item.added": builders.item_added,
             "response.output_item.done": builders.item_done,
+            "output_audio_buffer.started": builders.started,
+            "output_audio_buffer.stopped": builders.stopped,
+            "output_audio_buffer.cleared": builders.cleared,
+            "conversation.item.truncated": builders.truncated,
         }
         return build[step.what](options.pop("id", f"resp_{step.name}"), **options)
 

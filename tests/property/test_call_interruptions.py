@@ -63,6 +63,7 @@ ACTS = st.sampled_from(
         "create", "out_of_band", "items", "short", "words", "kept",
         "interrupt", "interrupt default", "interrupt out_of_band", "interrupt always",
         "interrupt never", "cancel", "speech", "another cancels", "another clears",
+        "another truncates",
     ]
 )  # fmt: skip
 STEPS = st.lists(st.tuples(ACTS, st.sampled_from([0.0, 0.02, 0.09, 0.3, 1.1])), max_size=14)
@@ -180,6 +181,11 @@ class Meeting:
                     self.other.send("response.cancel", response_id=created["response"]["id"])
             case ["another", "clears"]:
                 self.other.clear()
+            case ["another", "truncates"]:
+                # At more than was heard, often: it may say what it likes, up to what there is.
+                for item_id in self.story.call.engine.item_ids[-1:]:
+                    cut = {"item_id": item_id, "content_index": 0, "audio_end_ms": 2500}
+                    self.other.send("conversation.item.truncate", **cut)
 
     def _interrupted(
         self, mode: PlaybackMode, interruption: Interruption, effects: Effects
@@ -200,6 +206,7 @@ class Meeting:
     0.05,
     [("create", 0.3), ("kept", 1.1), ("interrupt", 0.3)],
 )
+@example({}, 0.05, 0.05, [("create", 1.1), ("another truncates", 0.0), ("interrupt", 0.3)])
 @given(
     st.fixed_dictionaries({name: st.sampled_from(values) for name, values in KNOBS.items()}),
     DELAYS,

@@ -13,7 +13,7 @@ from antiphon.protocol.input_audio import InputAudio
 from antiphon.protocol.interruption import Interruption
 from antiphon.protocol.items import Items
 from antiphon.protocol.playback import Playback
-from antiphon.protocol.playout import PlaybackKind
+from antiphon.protocol.playout import PlaybackKind, PlayoutState
 from antiphon.protocol.playouts import Playouts
 from antiphon.protocol.requests import Request, RequestKind, Requests
 from antiphon.protocol.response import Response
@@ -107,7 +107,7 @@ class Handover:
         self._playback.take_over(lost._playback)
         if self._lives_on:
             # Whether the server read what was not answered, nobody knows: it is refused.
-            in_flight = (*lost._responses.unsettled, *lost._playouts.audible)
+            in_flight = (*lost._responses.unsettled, *lost._playouts.on_air)
             self._on_air = [one for one in dict.fromkeys(in_flight) if one.id]
             return
         for audio in lost._input_audio.latest:
@@ -168,7 +168,8 @@ class Handover:
         """What was on the air on a call may be so still, or may have ended unseen (R-36).
 
         It can be interrupted again, under a new handle, since the old one was told that it is lost.
-        What had been asked to stop is asked again: the cancel may have been lost with the line.
+        What had been asked to stop, or to be silent, is asked again: the cancel or the clear may
+        have been lost with the line.
         """
         on_air, self._on_air = self._on_air, []
         stopping: list[Response] = []
@@ -180,7 +181,9 @@ class Handover:
             new.item_ids = list(old.item_ids)
             if old.playout is not None and old.playout.begun and old.playout.kind is _LOST:
                 self._playouts.rejoin(new, now, effects)
-            if old.cancel_event_id is not None:
+            if old.cancel_event_id is not None or (
+                old.playout is not None and old.playout.state is PlayoutState.REFUSED
+            ):
                 stopping.append(new)
         if stopping:
             self._responses.cancel(Interruption(stopping), now, effects)

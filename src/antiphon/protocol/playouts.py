@@ -82,6 +82,13 @@ class Playouts:
         """Those of which something is heard, or will be; oldest first."""
         return [one for one, playout in self._known.items() if playout.audible]
 
+    @property
+    def on_air(self) -> list[Response]:
+        """Those, and whatever may begin to play although it was asked to be silent (P-406)."""
+        return [
+            one for one, p in self._known.items() if p.audible or p.state is PlayoutState.UNWANTED
+        ]
+
     def of(self, response: Response) -> Playout:
         """The playout of this response; made on first sight."""
         playout = response.playout
@@ -234,12 +241,20 @@ class Playouts:
                     self._clear(one, other, now, effects)
 
     def truncated(self, item_id: str, heard_ms: int, now: float, effects: Effects) -> None:
-        """So much of this item was heard: the server says so by itself on a call (P-422)."""
+        """So much of this item was heard: the server says so by itself on a call (P-422).
+
+        Another controller's truncate is told in the same words, and may claim more than was heard
+        (R-40). The shortest is what stays, and while the sound is not known to be cut, it is not
+        taken for the server's own: that comes beside `cleared`, in either order (R-42).
+        """
         for response in reversed(self._known):
             playout = response.playout
             if playout is not None and item_id in response.item_ids:
-                playout.heard_ms = heard_ms
-                self._fire(response, playout, _I.MEASURED, now, effects)
+                told = playout.told_ms
+                told[item_id] = min(heard_ms, told.get(item_id, heard_ms))
+                if playout.cut:
+                    playout.heard_ms = sum(told.values())
+                    self._fire(response, playout, _I.MEASURED, now, effects)
                 return
 
     def nothing_plays(self, event_id: str, now: float, effects: Effects) -> None:
@@ -280,6 +295,8 @@ class Playouts:
         response = next((one for one, its in self._known.items() if its is playout), None)
         if response is None:
             return  # forgotten
+        if playout.cut and playout.heard_ms is None and playout.told_ms:
+            playout.heard_ms = sum(playout.told_ms.values())  # R-42: what came before `cleared`
         if playout.state not in _WAITS_FOR_START or not any(
             _state(one) in (_S.PLAYING, _S.CLEARING) for one in self.audible
         ):
@@ -344,6 +361,8 @@ class Playouts:
         playout.cut = True
         self._fire(response, playout, _I.CLEARED, now, effects)
         self._measured(response, playout, now, effects)
+        if playout.told_ms and playout.heard_ms is None:
+            self._set_deadline(playout, now + self._options.heard_timeout)
 
     def _measured(self, response: Response, playout: Playout, now: float, effects: Effects) -> None:
         """Nothing more is to be waited for, if nothing more will be told."""

@@ -7,24 +7,41 @@ against a random server.
 import re
 from pathlib import Path
 
+import pytest
+
 from antiphon.protocol.connection import Connection
 from antiphon.protocol.effects import Ended, Interrupted, Settled
 from antiphon.protocol.options import Options
+from antiphon.protocol.playout import PlayoutInput
 from antiphon.wire.client_events import ResponseCancel
 from tests.helpers.builders import call
-from tests.helpers.playbook import Ask, C, Is, Lose, Oops, Playbook, S, Wait, check, finished, live
+from tests.helpers.playbook import (
+    Ask,
+    C,
+    Is,
+    Lose,
+    Oops,
+    Playbook,
+    S,
+    Wait,
+    check,
+    finished,
+    live,
+    spoken,
+)
 
 __all__: list[str] = []
 
 ROOT = Path(__file__).parents[3]
+CLEAR = "output_audio_buffer.clear"
 OOB = {"conversation": "none"}
 
 
 def test_every_invariant_of_the_page_has_its_example() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text()
-    stated = set(re.findall(r"^- \*\*I(\d)\*\*", page, re.MULTILINE))
-    shown = set(re.findall(r"^def test_i(\d)_", Path(__file__).read_text(), re.MULTILINE))
-    assert shown == stated and len(stated) == 9
+    stated = set(re.findall(r"^- \*\*I(\d+)\*\*", page, re.MULTILINE))
+    shown = set(re.findall(r"^def test_i(\d+)_", Path(__file__).read_text(), re.MULTILINE))
+    assert shown == stated and len(stated) == 13
 
 
 def test_i1_nothing_is_delivered_after_the_cancel_returned() -> None:
@@ -167,3 +184,70 @@ def test_i9_memory_of_what_is_over_is_bounded() -> None:
     play.check([S("response.created", "x49"), S("response.created", "x48")])
     assert len(play.connection._responses._by_id) == 3
     play.check([S("response.output_text.delta", "x0"), Wait(10.0), Oops("unrouted", "x0")])
+
+
+def test_i10_player_here_gets_nothing_after_the_interruption_and_is_told_to_drop_the_rest() -> None:
+    play = check(Connection("t"), live("a"))
+    for said in (PlayoutInput.SOUND, PlayoutInput.STARTED):
+        assert play.connection.playouts.said(play["a"], said, 0.0) == []
+    play.check(
+        [
+            S("response.output_audio.delta", "a"),
+            Is("a", "output", "100ms"),
+            Ask("interrupt"),
+            C("response.cancel", "a"),
+            Is("a", "ended", "cancelled"),
+            Is("a", "to be silent"),
+            S("response.output_audio.delta", "a"),
+        ]
+    )
+
+
+def test_i10_what_begins_to_play_on_a_call_after_all_is_cleared_again() -> None:
+    play = Playbook(Connection("t", Options(call=True)))
+    play.check([*live("a"), *spoken("a"), *finished("a"), Ask("interrupt"), C(CLEAR)])
+    play.check([S("output_audio_buffer.started", "a"), C(CLEAR)])
+    for _ in range(3):  # also long after the receipt was given
+        play.play(S("output_audio_buffer.cleared", "a"))
+        play.play(Wait(60.0))
+        assert play.interruptions[-1].settled
+        play.check([S("output_audio_buffer.started", "a"), C(CLEAR)])
+
+
+@pytest.mark.parametrize("said", ["cleared", "stopped", None])
+def test_i11_receipt_says_silenced_when_it_is_known_and_not_before(said: str | None) -> None:
+    play = Playbook(Connection("t", Options(call=True)))
+    play.check([*live("a"), *spoken("a"), S("output_audio_buffer.started", "a"), *finished("a")])
+    play.check([Ask("interrupt"), C(CLEAR)])
+    assert not play.interruptions[-1].settled and not play.receipt.silenced
+    if said is not None:
+        play.play(S(f"output_audio_buffer.{said}", "a"))
+    play.play(Wait(60.0))
+    assert play.interruptions[-1].settled
+    assert bool(play.receipt.silenced) is (said is not None)
+    assert bool(play.receipt.audible) is (said is None), "nobody confirmed it"
+
+
+def test_i12_what_nobody_meant_plays_on_and_the_receipt_says_why() -> None:
+    # P-410: one clear for all that a call plays.
+    play = Playbook(Connection("t", Options(call=True)))
+    play.check([*live("a"), *spoken("a"), S("output_audio_buffer.started", "a"), *finished("a")])
+    play.check([*live("b"), *spoken("b"), Ask("cancel", "a"), Is("interruption", "over")])
+    (entry,) = play.receipt.entries
+    assert entry.playback == "kept" and play.receipt.audible == (entry,)
+    both = [C("response.cancel", "b"), C(CLEAR), Is("b", "ended", "cancelled")]
+    play.check([Ask("cancel", "a", "b"), *both])
+
+
+@pytest.mark.parametrize("claimed", [100, 3000])
+def test_i13_heard_is_never_more_than_was_played(claimed: int) -> None:
+    # 900 ms were played. Another controller claims what it likes, before and after.
+    play = Playbook(Connection("t", Options(call=True)))
+    play.check([*live("a"), *spoken("a"), S("output_audio_buffer.started", "a"), *finished("a")])
+    claim = S("conversation.item.truncated", "a", ms=claimed)
+    play.check([claim, Ask("interrupt"), C(CLEAR), S("output_audio_buffer.cleared", "a")])
+    assert play.receipt.entries[0].heard_ms is None
+    play.play(S("conversation.item.truncated", "a", ms=900))
+    play.play(claim)
+    (entry,) = play.receipt.entries
+    assert entry.heard_ms == min(claimed, 900)
