@@ -33,7 +33,7 @@ __all__: list[str] = []
 CLEAR = "output_audio_buffer.clear"
 NOTHING_PLAYS = "output_audio_buffer_clear_no_active_response"
 SPEECH = S(InputAudioBufferSpeechStarted(item_id="said", audio_start_ms=0))
-BARGE_IN = [SPEECH, Is("said", "speech_started")]
+BARGE_IN: list[Entry] = [SPEECH, Is("said", "speech_started")]
 # How long a receipt waits for word of how much was heard.
 SOON = Options().heard_timeout
 
@@ -134,7 +134,7 @@ def test_r29_sound_that_begins_before_the_clear_is_read_is_cut_by_it() -> None:
 
 def test_r29_sound_that_begins_after_the_clear_found_nothing_is_cut_by_the_next() -> None:
     play = interrupted_in_the_gap()
-    silent = [Is("a", "sound", "none"), Is("interruption", "over"), Oops("absorbed")]
+    silent: list[Entry] = [Is("a", "sound", "none"), Is("interruption", "over"), Oops("absorbed")]
     play.check([nothing_plays(play), *silent])
     play.check([started("a"), C(CLEAR), cleared("a"), Wait(60.0)])  # I10
     assert (entry_of(play).playback, entry_of(play).heard_ms) == ("none", 0)
@@ -256,7 +256,7 @@ def test_r34_error_for_ours_before_the_done_of_the_others_cancel_settles_it_too(
     # P-11: a second cancel may be refused while the first is carried out. It is being stopped, and
     # nobody says by whom; what begins to play of it all the same is cleared.
     play = cancelled_unheard()
-    over = [Is("a", "settled", "unknown (not_active)"), Is("a", "sound", "none")]
+    over: list[Entry] = [Is("a", "settled", "unknown (not_active)"), Is("a", "sound", "none")]
     refused = S("error", code=NOT_ACTIVE, cancel="a")
     play.check([refused, Oops("absorbed", "a"), *over, Is("interruption", "over")])
     play.check([started("a"), C(CLEAR), cleared("a")])

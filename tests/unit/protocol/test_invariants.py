@@ -18,6 +18,7 @@ from tests.helpers.builders import call
 from tests.helpers.playbook import (
     Ask,
     C,
+    Entry,
     Is,
     Lose,
     Oops,
@@ -235,7 +236,7 @@ def test_i12_what_nobody_meant_plays_on_and_the_receipt_says_why() -> None:
     play.check([*live("b"), *spoken("b"), Ask("cancel", "a"), Is("interruption", "over")])
     (entry,) = play.receipt.entries
     assert entry.playback == "kept" and play.receipt.audible == (entry,)
-    both = [C("response.cancel", "b"), C(CLEAR), Is("b", "ended", "cancelled")]
+    both: list[Entry] = [C("response.cancel", "b"), C(CLEAR), Is("b", "ended", "cancelled")]
     play.check([Ask("cancel", "a", "b"), *both])
 
 
