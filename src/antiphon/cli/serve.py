@@ -53,8 +53,18 @@ Point a client at it{key_needed}:
   openai-python    AsyncOpenAI(base_url="{http}").realtime.connect(model="{model}")
   openai-agents    runner.run(model_config={{"url": "{ws}?model={model}"}})
   pipecat          OpenAIRealtimeLLMService(base_url="{ws}")
+"""
 
-Ctrl-C stops it."""
+_TRUST = """\
+Its certificate was made for this run. This file makes clients trust it, and is removed at the end:
+  {ca_file}
+
+  Node             export NODE_EXTRA_CA_CERTS={ca_file}
+  Python           export SSL_CERT_FILE={ca_file}
+                   (then a process trusts no other authority), or, in a program,
+                   ssl.create_default_context(cafile="{ca_file}")
+  curl             curl --cacert {ca_file} {http}/models
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,6 +114,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"http://127.0.0.1:8080/v1; its key, if any, is read from {BRAIN_KEY}",
     )
     parser.add_argument("--brain-model", metavar="NAME", help="the model's name there")
+    parser.add_argument(
+        "--tls",
+        action="store_true",
+        help="wss and https, with a certificate made on the spot; says which file makes clients "
+        "trust it; needs antiphon[tls]",
+    )
+    parser.add_argument(
+        "--tls-cert", metavar="FILE", help="wss and https, with this certificate (chain), PEM"
+    )
+    parser.add_argument("--tls-key", metavar="FILE", help="its private key, PEM, not encrypted")
     parser.add_argument("--api-key", help="the only key to let in (default: everybody)")
     parser.add_argument(
         "--pace",
@@ -125,7 +145,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the command.
 
     Returns:
-        0 once it was stopped; 1 if it could not start; 2 if a knob or the script is wrong.
+        0 once it was stopped; 1 if it could not start; 2 if a knob, the script or a certificate is
+        wrong.
     """
     try:
         behaviour = _behaviour(args)
@@ -135,25 +156,26 @@ def run(args: argparse.Namespace) -> int:
         script = read_script(args.script) if args.script is not None else Script()
         brain = _brain(args)
         voice = Voice() if args.voice else None
+        server = EmulatorServer(
+            behaviour,
+            script,
+            host=args.host,
+            port=args.port,
+            api_key=args.api_key,
+            seed=args.seed,
+            voice=voice,
+            brain=brain,
+            keep_received=0,  # nobody asserts here on what a client had sent
+            keep_sessions=0,
+            watch=None if args.quiet else Journal(frames=args.verbose),
+            tls=_tls(args),
+        )
     except (ProfileFileError, ScriptFileError, ValueError) as error:
         print(f"antiphon serve: {error}", file=sys.stderr)
         return 2
     except MissingDependency as missing:
         print(f"antiphon serve: {missing}", file=sys.stderr)
         return 1
-    server = EmulatorServer(
-        behaviour,
-        script,
-        host=args.host,
-        port=args.port,
-        api_key=args.api_key,
-        seed=args.seed,
-        voice=voice,
-        brain=brain,
-        keep_received=0,  # nobody asserts here on what a client had sent
-        keep_sessions=0,
-        watch=None if args.quiet else Journal(frames=args.verbose),
-    )
     to_stderr()
     return asyncio.run(_serve(server, args))
 
@@ -164,6 +186,12 @@ def _brain(args: argparse.Namespace) -> ChatBrain | None:
     if args.brain is None:
         return None
     return ChatBrain(args.brain, args.brain_model, os.environ.get(BRAIN_KEY))
+
+
+def _tls(args: argparse.Namespace) -> bool | tuple[str, str]:
+    if (args.tls_cert is None) != (args.tls_key is None):
+        raise ValueError("--tls-cert FILE and --tls-key FILE go together")
+    return bool(args.tls) if args.tls_cert is None else (args.tls_cert, args.tls_key)
 
 
 def _behaviour(args: argparse.Namespace) -> Behaviour:
@@ -202,9 +230,11 @@ async def _serve(server: EmulatorServer, args: argparse.Namespace) -> int:
                 key=key,
                 key_needed=key_needed,
                 model=DEFAULT_MODEL,
-            ),
-            flush=True,
+            )
         )
+        if server.ca_file is not None:
+            print(_TRUST.format(ca_file=server.ca_file, http=server.http_url))
+        print("Ctrl-C stops it.", flush=True)
         _warn_if_deaf()
         await stop.wait()
     finally:

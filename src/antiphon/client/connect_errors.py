@@ -5,6 +5,7 @@ proxies and servers have bad moments, and the number of attempts is bounded anyw
 """
 
 import re
+import ssl
 
 import picows
 from python_socks import ProxyError
@@ -29,6 +30,10 @@ _PROXY_HINTS = {
     403: "the proxy does not let this machine through",
     407: "the proxy wants a user and a password: http://USER:PASSWORD@HOST:PORT",
 }
+_TRUST_HINT = (
+    "an authority of your own is trusted by SSL_CERT_FILE=FILE in the environment, or by "
+    "connector=antiphon.PicowsConnector(ssl_context=ssl.create_default_context(cafile=FILE))"
+)
 
 
 def connect_error(failed: Exception, url: str) -> ConnectError:
@@ -47,6 +52,8 @@ def connect_error(failed: Exception, url: str) -> ConnectError:
         status = _proxy_status(failed)
         hint = _PROXY_HINTS.get(status or 0, "the proxy did not make the connection")
         said = f"{hint} ({failed})"
+    elif isinstance(failed, ssl.SSLCertVerificationError):
+        said = f"{failed}; {_TRUST_HINT}"
     else:
         said = str(failed) or type(failed).__name__
     return ConnectError(f"no connection to {where}: {said}", retryable=_is_passing(failed))

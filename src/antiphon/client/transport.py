@@ -53,7 +53,9 @@ class PicowsConnector:
     """Opens WebSockets with picows; decision record 0008 says why picows.
 
     Args:
-        ssl_context: for `wss`; default: the system's trust store, read once in a process.
+        ssl_context: for `wss`, such as `ssl.create_default_context(cafile="ca.pem")` for an
+            authority of your own; default: the system's trust store, read once in a process, or
+            the file that `SSL_CERT_FILE` names in the environment instead of it.
         proxy: `http://`, `https://`, `socks4://` or `socks5://` address. Default: as the
             environment says (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`); `""` uses none.
         handshake_timeout: seconds until a silent server is given up.

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from antiphon.emulator.running.memory import MemoryConnector, MemoryTransport
     from antiphon.emulator.running.server import EmulatorServer
     from antiphon.emulator.running.threaded import ThreadedServer
+    from antiphon.emulator.running.tls import CertificateError
     from antiphon.emulator.scripts.script import (
         Answer,
         Prompt,
@@ -63,6 +64,7 @@ __all__ = [
     "Answer",
     "Ask",
     "Behaviour",
+    "CertificateError",
     "Chance",
     "ChatBrain",
     "CloseConnection",
@@ -122,6 +124,7 @@ _HOMES = {
     ),
     "running.server": "EmulatorServer",
     "running.threaded": "ThreadedServer",
+    "running.tls": "CertificateError",
     "virtual_time": "VirtualDeadlock VirtualTimeLoop VirtualTimeout run_virtual",
     "faculties.voice": "Voice",
 }

@@ -5,20 +5,47 @@ the other, and once a connection is through the door, the door is no part of it.
 """
 
 import asyncio
+import logging
 import re
-from collections.abc import Awaitable, Callable
-from typing import Any
+import ssl
+from collections.abc import Callable
+from typing import Protocol
 
-__all__ = ["Door", "open_door"]
+__all__ = ["Door", "Waiting", "open_door"]
 
+_logger = logging.getLogger("antiphon.emulator")
 # As long as picows gives a handshake.
 PATIENCE_S = 5.0
+# How long the end of TLS is waited for, after all was sent.
+GOODBYE_S = 1.0
 MAX_HEAD_BYTES = 64 * 1024
 _HEAD_END = b"\r\n\r\n"
 _UPGRADE = re.compile(rb"GET .*\nupgrade:[^\r\n]*websocket", re.IGNORECASE | re.DOTALL)
 _PLAIN_GET = re.compile(rb"^[A-Z]+ [^ ]+ HTTP/1\.[01]\r\n")
 
+# In the words of OpenSSL: what a client's first bytes were instead, and the alerts of those who
+# look at the certificate before they have finished.
+_NO_TLS = frozenset({"HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER"})
+_NO_TRUST = frozenset(
+    {
+        "TLSV1_ALERT_UNKNOWN_CA",
+        "SSLV3_ALERT_BAD_CERTIFICATE",
+        "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+    }
+)
+
+# Some clients say nothing about a certificate that they do not trust. Node, for one, looks at it
+# when TLS is agreed upon already.
+_LEFT = "a client left before it said a word: perhaps it does not trust the certificate"
+
 Factory = Callable[[], asyncio.BaseProtocol]
+
+
+class Waiting(Protocol):
+    """A connection that belongs to nobody yet."""
+
+    def close(self) -> None:
+        """Send them away."""
 
 
 class Door(asyncio.Protocol):
@@ -30,23 +57,30 @@ class Door(asyncio.Protocol):
         waiting: the doors that are being waited at; this one is among them while it is.
     """
 
-    def __init__(self, websockets: Factory, http: Factory, waiting: "set[Door]") -> None:
+    def __init__(self, websockets: Factory, http: Factory, waiting: set[Waiting]) -> None:
         self._websockets = websockets
         self._http = http
         self._waiting = waiting
         self._head = b""
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._sent_away = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Somebody has come."""
+        """Somebody has come, and may have spoken already while TLS was agreed upon."""
         self._transport = transport  # type: ignore[assignment]
         self._timer = asyncio.get_running_loop().call_later(PATIENCE_S, self.close)
         self._waiting.add(self)
+        self._look()
 
     def data_received(self, data: bytes) -> None:
         """A part of the request's head, or more than that."""
         self._head += data
+        self._look()
+
+    def _look(self) -> None:
+        if self._transport is None or not self._head:
+            return
         if _HEAD_END in self._head:
             wants_socket = _UPGRADE.match(self._head[: self._head.index(_HEAD_END) + 2])
             self._let_in(self._websockets() if wants_socket else self._http())
@@ -55,10 +89,19 @@ class Door(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """They left before they said what they want."""
+        over_tls = self._transport is not None and self._transport.get_extra_info("sslcontext")
+        if over_tls and not self.has_heard and not self._sent_away:
+            _logger.warning(_LEFT)
         self._done()
+
+    @property
+    def has_heard(self) -> bool:
+        """Whether they have said anything yet."""
+        return bool(self._head)
 
     def close(self) -> None:
         """Send them away."""
+        self._sent_away = True
         if self._transport is not None:
             self._transport.abort()
 
@@ -96,15 +139,103 @@ def _pour(data: bytes, protocol: asyncio.BufferedProtocol) -> None:
         rest = rest[count:]
 
 
-async def open_door(factory: Factory, host: str, port: int) -> asyncio.Server:
-    """Listen, with the transports that picows would choose."""
-    create: Callable[..., Awaitable[Any]]
+class _Handshake(asyncio.Protocol):
+    """A connection that has not agreed on TLS yet; the door is behind it.
+
+    asyncio would do this by itself, and tell nobody of those who do not get through.
+
+    Args:
+        tls: what to agree on.
+        door: where the connection goes then.
+        waiting: the doors that are being waited at; this one is among them while it is.
+    """
+
+    def __init__(self, tls: ssl.SSLContext, door: Door, waiting: set[Waiting]) -> None:
+        self._tls = tls
+        self._door = door
+        self._waiting = waiting
+        self._transport: asyncio.Transport | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._sent_away = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Somebody has come."""
+        self._transport = transport  # type: ignore[assignment]
+        self._waiting.add(self)
+        # It reads nothing before the task, which is first in the next turn of the loop, takes over.
+        self._task = asyncio.get_running_loop().create_task(self._agree(transport))
+
+    def close(self) -> None:
+        """Send them away."""
+        self._sent_away = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def _agree(self, transport: asyncio.BaseTransport) -> None:
+        try:
+            # None, whatever its type says, when the connection ended meanwhile.
+            secured: asyncio.Transport | None = await asyncio.get_running_loop().start_tls(
+                transport,  # type: ignore[arg-type]
+                self._door,
+                self._tls,
+                server_side=True,
+                ssl_handshake_timeout=PATIENCE_S,
+                ssl_shutdown_timeout=GOODBYE_S,
+            )
+        except OSError as error:
+            if not self._sent_away:
+                _tell(error)
+        else:
+            if secured is not None and not secured.is_closing():
+                self._door.connection_made(secured)
+            elif not self._sent_away and not self._door.has_heard:
+                _logger.warning(_LEFT)
+        finally:
+            self._waiting.discard(self)
+
+
+def _tell(error: OSError) -> None:
+    """An operator learns of it here, if anywhere."""
+    if isinstance(error, ConnectionAbortedError):
+        return  # it said nothing for `PATIENCE_S`
+    reason = getattr(error, "reason", None) or ""
+    if reason in _NO_TLS:
+        said = "it speaks no TLS: its address should begin with wss: or https:"
+    elif reason in _NO_TRUST:
+        said = f"it does not trust the certificate ({reason})"
+    elif reason:
+        said = reason
+    else:
+        _logger.warning(_LEFT)
+        return
+    _logger.warning("a client did not get through the handshake of TLS: %s", said)
+
+
+async def open_door(
+    factory: Callable[[], Door],
+    host: str,
+    port: int,
+    tls: ssl.SSLContext | None,
+    waiting: set[Waiting],
+) -> asyncio.Server:
+    """Listen.
+
+    Args:
+        factory: makes a door for each connection.
+        host: interface.
+        port: port, or 0 for a free one.
+        tls: what connections have to agree on before they come to the door, or None.
+        waiting: those who are doing so are among them.
+    """
+    loop = asyncio.get_running_loop()
+    if tls is not None:
+        context = tls
+        return await loop.create_server(lambda: _Handshake(context, factory(), waiting), host, port)
     try:
-        # What picows brings and uses by itself: its sockets cost a fifth less.
+        # The transports that picows brings and uses by itself: they cost a fifth less. They know
+        # TLS, too, but print a trace for each client that leaves in mid-handshake.
         import aiofastnet
     except ImportError:
-        create = asyncio.get_running_loop().create_server
-        server: asyncio.Server = await create(factory, host, port)
-    else:
-        server = await aiofastnet.create_server(asyncio.get_running_loop(), factory, host, port)
+        return await loop.create_server(factory, host, port)
+    server: asyncio.Server = await aiofastnet.create_server(loop, factory, host, port)
     return server

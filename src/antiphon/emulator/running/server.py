@@ -5,7 +5,7 @@
 
 One engine per connection, one timer per connection, and no task: a frame goes from the socket's
 callback through the engine to the socket within one call. It listens on the loopback interface
-unless told otherwise; there is no TLS.
+unless told otherwise, and speaks plain text unless given `tls`.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import json
 import logging
 import time
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -30,7 +31,7 @@ from antiphon.emulator.engine.received import KEEP_BYTES
 from antiphon.emulator.knobs.behaviour import Behaviour
 from antiphon.emulator.running.connection import CLOSE_GRACE_S, Connection
 from antiphon.emulator.running.courier import Courier
-from antiphon.emulator.running.door import PATIENCE_S, Door, open_door
+from antiphon.emulator.running.door import PATIENCE_S, Door, Waiting, open_door
 from antiphon.emulator.running.emulated_call import CallLine, EmulatedCall
 from antiphon.emulator.running.exchange import Exchange, Settings
 from antiphon.emulator.running.http import HttpSide
@@ -38,6 +39,7 @@ from antiphon.emulator.running.media import MediaSide
 from antiphon.emulator.running.performer import Brain, Performer, SpokenLanguage
 from antiphon.emulator.running.rest import Rest
 from antiphon.emulator.running.secrets import Keyring
+from antiphon.emulator.running.tls import TlsChoice, tls_of
 from antiphon.emulator.running.watch import Watch
 from antiphon.emulator.running.webhook import DEFAULT_SECRET
 from antiphon.emulator.scripts.script import Script
@@ -75,6 +77,15 @@ class EmulatorServer:
         watch: told of every frame as it comes and goes.
         webhook_url: where `ring` posts the webhook that tells of a call; None for nowhere.
         webhook_secret: `whsec_…`, with which it is signed.
+        tls: `wss` and `https` instead of `ws` and `http`. True makes a certificate on the spot
+            (the extra `tls`), good for `host`, `localhost`, `127.0.0.1` and `::1`; clients trust
+            it by `ca_file`. Or a pair of PEM files, `(certificate, key)`, the key without a
+            passphrase; or an `ssl.SSLContext` for servers.
+
+    Raises:
+        CertificateError: the files of `tls`, or its context, cannot be used; a `ValueError`.
+        MissingDependency: a certificate is to be made, and trustme is not installed.
+        TypeError: `tls` is nothing of these.
 
     Attributes:
         behaviour, script, faults, api_key: may be set; what they are counts for connections
@@ -105,7 +116,9 @@ class EmulatorServer:
         watch: Watch | None = None,
         webhook_url: str | None = None,
         webhook_secret: str = DEFAULT_SECRET,
+        tls: TlsChoice = False,
     ) -> None:
+        self._tls = tls_of(tls, host)
         self.behaviour = behaviour or Behaviour()
         self.script = script if script is not None else Script()
         self.faults = faults
@@ -147,7 +160,7 @@ class EmulatorServer:
                 media=self._media.answer,
             )
         )
-        self._waiting: set[Door] = set()
+        self._waiting: set[Waiting] = set()
         self._server: asyncio.Server | None = None
         self._connections: set[Connection] = set()
 
@@ -163,7 +176,18 @@ class EmulatorServer:
             raise RuntimeError("this server is running already")
         await self.performer.start()
         await self._http.start()
-        self._server = await open_door(self._door, self.host, self._port)
+        context = None
+        if self._tls is not None:
+            context = self._tls.context
+            self._tls.publish()
+        try:
+            self._server = await open_door(
+                self._door, self.host, self._port, context, self._waiting
+            )
+        except BaseException:
+            if self._tls is not None:
+                self._tls.withdraw()
+            raise
 
     async def stop(self) -> None:
         """Close all connections with 1001 and stop listening. Harmless when not running."""
@@ -181,6 +205,8 @@ class EmulatorServer:
         for door in list(self._waiting):
             door.close()
         await server.wait_closed()
+        if self._tls is not None:
+            self._tls.withdraw()
         self.performer.stop()
 
     async def wait_idle(self, timeout_s: float = 5.0) -> None:
@@ -228,13 +254,25 @@ class EmulatorServer:
 
     @property
     def url(self) -> str:
-        """`ws://HOST:PORT/v1/realtime`: where Realtime clients connect."""
-        return f"ws://{self._host_in_url}:{self.port}/v1/realtime"
+        """`ws://HOST:PORT/v1/realtime`, or `wss:`: where Realtime clients connect."""
+        scheme = "ws" if self._tls is None else "wss"
+        return f"{scheme}://{self._host_in_url}:{self.port}/v1/realtime"
 
     @property
     def http_url(self) -> str:
-        """`http://HOST:PORT/v1`: what some clients take as their base URL."""
-        return f"http://{self._host_in_url}:{self.port}/v1"
+        """`http://HOST:PORT/v1`, or `https:`: what some clients take as their base URL."""
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://{self._host_in_url}:{self.port}/v1"
+
+    @property
+    def ca_file(self) -> Path | None:
+        """The certificate of the authority that clients are to trust, a PEM file.
+
+        With `tls=True` it is there while the server runs, and the same after a restart, in another
+        file; otherwise None. Python takes it by `ssl.create_default_context(cafile=...)`, or for a
+        whole process by `SSL_CERT_FILE`; Node by `NODE_EXTRA_CA_CERTS`.
+        """
+        return None if self._tls is None else self._tls.ca_file
 
     @property
     def _host_in_url(self) -> str:

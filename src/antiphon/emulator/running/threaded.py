@@ -7,6 +7,7 @@ with ThreadedServer(Behaviour(), Script([say("Hello.")])) as server:
 import asyncio
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -191,13 +192,18 @@ class ThreadedServer:
 
     @property
     def url(self) -> str:
-        """`ws://HOST:PORT/v1/realtime`."""
+        """`ws://HOST:PORT/v1/realtime`, or `wss:` over TLS."""
         return self._url
 
     @property
     def http_url(self) -> str:
-        """`http://HOST:PORT/v1`."""
+        """`http://HOST:PORT/v1`, or `https:` over TLS."""
         return self._http_url
+
+    @property
+    def ca_file(self) -> Path | None:
+        """The certificate that clients are to trust, as `EmulatorServer.ca_file`."""
+        return self._server.ca_file
 
     @property
     def port(self) -> int:
