@@ -12,9 +12,6 @@ VENV_READY := $(VENV)/.antiphon-venv
 RUN_READY  := $(VENV)/.antiphon-run
 DEV_READY  := $(VENV)/.antiphon-dev
 
-# An environment of its own, since two versions of one package do not go together.
-OLDEST := .venv-livekit-oldest
-
 CHECKED := src tests docs tools $(wildcard examples benchmarks/*.py)
 
 # Options of `antiphon demo`: make demo DEMO=--plain
@@ -22,7 +19,7 @@ DEMO ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types unit interop test-livekit-oldest conformance bench coverage mutants docs format dist \
-    release clean check-python
+    release clean check-python installs
 
 help:  ## show this list
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-10s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,7 +27,7 @@ help:  ## show this list
 demo: $(RUN_READY)  ## see responses run side by side and an interruption stop them (no key needed)
 	@$(BIN)/antiphon demo $(DEMO)
 
-test: lint types unit test-livekit-oldest  ## run every check: lint, types, architecture, tests
+test: installs lint types unit test-livekit-oldest  ## run every check: lint, types, architecture, tests
 
 lint: $(DEV_READY)  ## ruff, codespell, import contracts
 	@echo "==> ruff check";   $(BIN)/ruff check .
@@ -47,12 +44,8 @@ unit: $(DEV_READY)  ## the tests alone
 interop: $(DEV_READY)  ## only the tests that play other people's clients (part of `unit` too)
 	@echo "==> pytest -m interop"; $(BIN)/python -m pytest -m interop
 
-test-livekit-oldest: check-python  ## the LiveKit tests with the oldest livekit-agents supported
-	@test -e $(OLDEST)/.ready || { $(PYTHON) -m venv $(OLDEST) \
-	    && $(OLDEST)/bin/python -m pip install --quiet -r tests/livekit/oldest.txt \
-	    && $(OLDEST)/bin/python -m pip install --quiet --no-deps --editable . \
-	    && touch $(OLDEST)/.ready; }
-	$(OLDEST)/bin/python -m pytest tests/livekit
+test-livekit-oldest: $(DEV_READY)  ## the LiveKit tests with the oldest livekit-agents supported
+	@echo "==> pytest tests/livekit, oldest"; $(BIN)/python -m tests.livekit.oldest
 
 conformance: $(DEV_READY)  ## probe servers and prove clients of other people's; writes docs/conformance.md
 	$(BIN)/python -m tests.conformance
@@ -94,8 +87,11 @@ release: $(DEV_READY)  ## prepare a release: make release VERSION=0.2.0 OWNER=na
 	@echo "Read \`git diff\`, commit, tag v$(VERSION), and push both: the tag publishes."
 
 clean:  ## remove the environment and the caches
-	rm -rf $(VENV) $(OLDEST) .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+installs: check-python
+	@PYTHONPATH=src $(PYTHON) -m tools.installs
 
 check-python:
 	@command -v $(PYTHON) >/dev/null || { \

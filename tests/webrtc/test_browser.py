@@ -5,7 +5,6 @@ Without a Chromium this is skipped, and says so; where `CI` is set it must run.
 
 import asyncio
 import os
-import shutil
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -14,40 +13,32 @@ from pathlib import Path
 import pytest
 
 from antiphon.emulator import Behaviour, EmulatorServer, Pace, Script, say
+from tests.helpers.chromium import CHROMIUM, opened
 from tests.helpers.command import environment
 
 __all__: list[str] = []
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "browser_call" / "server.py"
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+FLAGS = (
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
     # A peer on the same machine, without asking a network for addresses.
     "--allow-loopback-in-peer-connection",
     "--disable-features=WebRtcHideLocalIpsWithMdns",
     "--autoplay-policy=no-user-gesture-required",
-]
+)
 # Five minutes, generated in a moment: if it falls silent within the test it was made to.
 LONG = say("A story that goes on and on for quite a while.", ms=300_000)
 LOUD = 0.005
 # Twenty looks in a row, at the page's own pace of one in 50 ms.
 IN_A_ROW = 20
 COUNTS = """
-() => {
+(() => {
   const loud = Number(document.body.dataset.loudest ?? -1) >= %(loud)s;
   const heard = document.body.dataset.loudest !== undefined;
   window.inARow = heard && loud === %(sound)s ? (window.inARow ?? 0) + 1 : 0;
   return window.inARow >= %(times)s;
-}
+})()
 """
 
 needs_chromium = pytest.mark.skipif(
@@ -94,29 +85,22 @@ async def address(emulator: EmulatorServer) -> AsyncIterator[str]:
 @needs_chromium
 @pytest.mark.timeout(180)
 async def test_a_browser_hears_the_answer_and_silence_after_stop(
-    emulator: EmulatorServer, address: str
+    emulator: EmulatorServer, address: str, tmp_path: Path
 ) -> None:
-    from playwright.async_api import async_playwright
-
     assert CHROMIUM is not None, "CI has no chromium: .ci/run installs it"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = await browser.new_page()
-        page.set_default_timeout(120_000)
-        await page.goto(address)
-        await page.click("#call")
-        await page.click("#say")  # which waits until the data channel is open
-        await page.wait_for_function(hears(sound=True), polling=50)
+    async with opened(address, tmp_path, FLAGS) as page:
+        await page.click("call")
+        await page.click("say")  # which waits until the data channel is open
+        await page.until(hears(sound=True))
         (call,) = emulator.calls
         assert call.sidebands == 1
-        await page.click("#stop")
-        await page.wait_for_function(hears(sound=False), polling=50)
+        await page.click("stop")
+        await page.until(hears(sound=False))
         # The sound alone was stopped: the call is up, and the next answer is heard.
-        await page.click("#say")
-        await page.wait_for_function(hears(sound=True), polling=50)
-        await page.click("#hang-up")
+        await page.click("say")
+        await page.until(hears(sound=True))
+        await page.click("hang-up")
         await call.over.wait()
-        await browser.close()
     # Both were done long before: what fell silent was the sound alone.
     assert list(call.engine.finished_responses.values()) == ["completed", "completed"]
     assert len(call.engine.received_of("output_audio_buffer.clear")) == 1

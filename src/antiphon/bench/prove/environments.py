@@ -1,7 +1,8 @@
 """An environment for each client of other people's, made once, in a folder for caches.
 
 What goes into one is in requirements/: every version is fixed there, so that a client which
-changes its ways is met when somebody raises its version, not on a Tuesday.
+changes its ways is met when somebody raises its version, not on a Tuesday. What the environment
+that antiphon runs in has in the same version is shared with it (sharing.py).
 """
 
 import hashlib
@@ -12,6 +13,8 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from antiphon.bench.prove.sharing import share_installed
 
 __all__ = [
     "ENVIRONMENTS",
@@ -123,12 +126,28 @@ class Environment:
         raise InstallError(f"{tool} cannot install {self.name}: {lines[-1]}\n{said}")
 
 
+@dataclass(frozen=True)
 class PythonEnvironment(Environment):
-    """A virtual environment."""
+    """A virtual environment.
+
+    Args:
+        complete: whether the file lists all that is needed, so that nothing else is installed.
+    """
+
+    complete: bool = False
+
+    @staticmethod
+    def python_in(folder: Path) -> Path:
+        """The interpreter of a virtual environment."""
+        return folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+
+    def python(self, cache: Path) -> Path:
+        """Its interpreter, once it was built."""
+        return self.python_in(self.folder(cache))
 
     def command(self, script: Path, cache: Path) -> list[str]:
         """The command that runs a client's program."""
-        return [str(_python_in(self.folder(cache))), str(script)]
+        return [str(self.python(cache)), str(script)]
 
     def _interpreter(self) -> str:
         return sys.version
@@ -136,9 +155,11 @@ class PythonEnvironment(Environment):
     def _install(self, folder: Path) -> None:
         # The tests' own pip installs into it: a pip for each environment takes seconds to make.
         self._run(sys.executable, "-m", "venv", "--without-pip", str(folder))
-        pip = [sys.executable, "-m", "pip", "--python", str(_python_in(folder))]
+        share_installed(self.wanted.read_text(), folder)
+        pip = [sys.executable, "-m", "pip", "--python", str(self.python_in(folder))]
         pip += ["--disable-pip-version-check", "--no-input"]
-        self._run(*pip, "install", "--quiet", "--no-compile", "-r", str(self.wanted))
+        options = ["--quiet", "--no-compile", *(["--no-deps"] if self.complete else [])]
+        self._run(*pip, "install", *options, "-r", str(self.wanted))
 
 
 class NodeEnvironment(Environment):
@@ -155,9 +176,15 @@ class NodeEnvironment(Environment):
 
     def command(self, script: Path, cache: Path) -> list[str]:
         """The command that runs a client's program."""
-        # Node looks for packages beside the script, so the script goes to the packages.
-        copied = self.folder(cache) / f"{script.stem}-{os.getpid()}.mjs"
-        shutil.copyfile(script, copied)
+        # Node looks for packages beside the script, so the script goes to the packages; each
+        # version of it under a name of its own, whole from the first moment, for two runs at once.
+        text = script.read_bytes()
+        digest = hashlib.sha256(text).hexdigest()[:10]
+        copied = self.folder(cache) / f"{script.stem}-{digest}.mjs"
+        if not copied.exists():
+            aside = copied.with_suffix(f".{os.getpid()}.part")
+            aside.write_bytes(text)
+            aside.replace(copied)
         return [str(shutil.which("node")), str(copied)]
 
     def _interpreter(self) -> str:
@@ -173,12 +200,8 @@ class NodeEnvironment(Environment):
         self._run(str(shutil.which("npm")), "install", *options, "--prefix", str(folder))
 
 
-def _python_in(folder: Path) -> Path:
-    return folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-
-
 def _python(name: str) -> PythonEnvironment:
-    return PythonEnvironment(name, HERE / "requirements" / f"{name}.txt")
+    return PythonEnvironment(name, HERE / "requirements" / f"{name}.txt", complete=True)
 
 
 # The slowest to install come first.
