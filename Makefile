@@ -22,7 +22,7 @@ DEMO ?=
     release clean check-python installs
 
 help:  ## show this list
-	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-10s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-20s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(RUN_READY)  ## see responses run side by side and an interruption stop them (no key needed)
 	@$(BIN)/antiphon demo $(DEMO)

@@ -45,13 +45,14 @@ first what that may cost, and asks.
   antiphon probe wss://api.openai.com/v1/realtime --model {model}
 """
 _KEY = "OPENAI_API_KEY"
+_EXAMPLE = "ws://127.0.0.1:8765/v1/realtime"
 
 
 def add_arguments(parser: Parser) -> None:
     """Say what the command takes."""
     parser.description = _DESCRIPTION.format(count=len(ALL), model=DEFAULT_MODEL)
     add = parser.add_argument
-    add("url", metavar="URL", help="the server, such as ws://127.0.0.1:8765/v1/realtime")
+    add("url", metavar="URL", help=f"the server, such as {_EXAMPLE}")
     add("--model", help="the model to ask for (default: none, or the address's own)")
     add(
         "--key-env",
@@ -119,9 +120,9 @@ def _plan(args: argparse.Namespace) -> Plan:
     if scheme in ("http", "https"):
         url = "ws" + url[4:]
     elif scheme not in ("ws", "wss"):
-        raise ValueError(f"{without_secrets(url)!r} is no address of a WebSocket: ws:// or wss://")
+        raise ValueError(f"URL is no address of a WebSocket; it should look like {_EXAMPLE}")
     if not urlsplit(url).hostname:
-        raise ValueError("the address names no host")
+        raise ValueError(f"the address names no host; it should look like {_EXAMPLE}")
     if args.model and "model=" not in url:
         url += ("&" if "?" in url else "?") + urlencode({"model": args.model})
     key = os.environ.get(args.key_env, "").strip()

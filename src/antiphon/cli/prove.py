@@ -103,7 +103,7 @@ def _chosen(only: Sequence[str] | None) -> list[Scenario] | None:
     known = [*SCENARIOS, *GROUPS]
     for word in only:
         if word not in known:
-            _wrong(f"no scenario or group {word!r}.{suggestion(word, known)} See --list")
+            _wrong(f"no scenario or group {word!r}.{suggestion(word, known)} See: --list")
             return None
     return [one for one in SCENARIOS.values() if one.name in only or one.group in only]
 
@@ -121,7 +121,10 @@ def _clients(words: Sequence[str]) -> list[Client] | None:
         elif "." in word or " " in word or "/" in word:
             chosen.append(own(word))
         else:
-            _wrong(f"no client {word!r}.{suggestion(word, CLIENTS)}")
+            _wrong(
+                f"no client {word!r}.{suggestion(word, CLIENTS)} There are: {', '.join(CLIENTS)}, "
+                "all; or give the file of a program, such as ./my_client.py"
+            )
             return None
     return list({one.name: one for one in chosen}.values())
 

@@ -247,7 +247,10 @@ def _credentials(key: str | None, address: str, needed: bool) -> dict[str, str]:
         return {"Authorization": f"Bearer {key}"}
     if is_local(parts.hostname) or not needed:
         return {}
-    raise ConnectError("no API key: pass api_key=, or set OPENAI_API_KEY")
+    raise ConnectError(
+        "no API key: pass api_key=, or set OPENAI_API_KEY; "
+        "`antiphon serve` runs a server that needs none"
+    )
 
 
 def _azure_credentials(key: str | None, token: str | None, needed: bool) -> dict[str, str]:
