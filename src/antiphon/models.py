@@ -1,7 +1,7 @@
 """The models that are asked for where nobody names one. Changed here, they change everywhere.
 
-OpenAI switches models off a year or so after it names their successors (P-479): `gpt-realtime` on
-2027-01-20, and on 2027-02-26 every transcriber before `gpt-transcribe`.
+OpenAI switches models off some time after it names their successors (P-479): `gpt-realtime` on
+2027-01-20, `gpt-4o-mini-transcribe` and `whisper-1` on 2027-02-26.
 """
 
 __all__ = ["AZURE_TRANSCRIPTION_MODEL", "DEFAULT_MODEL", "DEFAULT_TRANSCRIPTION_MODEL"]

@@ -120,7 +120,7 @@ def _plan(args: argparse.Namespace) -> Plan:
     if scheme in ("http", "https"):
         url = "ws" + url[4:]
     elif scheme not in ("ws", "wss"):
-        raise ValueError(f"URL is no address of a WebSocket; it should look like {_EXAMPLE}")
+        raise ValueError(f"the address must begin with ws:// or wss://, such as {_EXAMPLE}")
     if not urlsplit(url).hostname:
         raise ValueError(f"the address names no host; it should look like {_EXAMPLE}")
     if args.model and "model=" not in url:
