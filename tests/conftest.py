@@ -1,8 +1,7 @@
-"""Settings for every test: how Hypothesis searches, and when live tests run."""
+"""Settings for every test: how Hypothesis searches."""
 
 import os
 
-import pytest
 from hypothesis import HealthCheck, settings
 
 __all__: list[str] = []
@@ -18,17 +17,3 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("ci" if os.environ.get("CI") else "local")
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--live", action="store_true", help="run tests that need a real endpoint and a key, too"
-    )
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--live"):
-        return
-    for item in items:
-        if item.get_closest_marker("live"):
-            item.add_marker(pytest.mark.skip(reason="needs a real endpoint; run with --live"))
