@@ -165,6 +165,13 @@ async def test_text_mode_counts_its_first_text(plugin: str) -> None:
 
 
 @BOTH
+async def test_the_transcript_of_speech_is_no_first_token(plugin: str) -> None:
+    async with emulated(say("Hello.", ms=0)) as server, open_session(plugin, server) as it:
+        assert (await it.reply()).text == "Hello."
+        assert (await it.told("metrics_collected")).ttft == -1
+
+
+@BOTH
 async def test_a_call_alone_has_no_first_token(plugin: str) -> None:
     async with emulated(call("lookup", {})) as server, open_session(plugin, server) as it:
         await it.reply()

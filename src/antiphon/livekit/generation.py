@@ -13,7 +13,6 @@ from livekit.agents.utils import aio
 from antiphon import Cause, FunctionCall, ResponseHandle
 from antiphon.livekit.audio import frame
 from antiphon.livekit.compat import known
-from antiphon.livekit.metrics import Stopwatch
 from livekit import rtc
 
 __all__ = ["Generation"]
@@ -67,7 +66,7 @@ class Generation:
     ) -> None:
         self.handle = handle
         self.user_initiated = user_initiated
-        self.watch = Stopwatch(audio_output=audio_output)
+        self.audio_output = audio_output
         self._modalities = _SPOKEN if audio_output else _WRITTEN
         self._messages: dict[str, _Message] = {}
         self._message_stream: aio.Chan[llm.MessageGeneration] = aio.Chan()
@@ -112,7 +111,6 @@ class Generation:
         _close(self._message_stream, discard)
 
     def _feed(self, event: Any) -> None:
-        self.watch.feed(event)
         match event.type:
             case "response.output_audio.delta":
                 message = self._message(event)

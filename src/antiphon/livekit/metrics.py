@@ -1,5 +1,6 @@
 """What the framework counts: tokens and times of responses, transcriptions and connections."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -7,37 +8,26 @@ from livekit.agents.metrics import RealtimeModelMetrics, STTMetrics
 
 from antiphon import OutcomeKind, ResponseHandle
 
-__all__ = ["Stopwatch", "connection_metrics", "response_metrics", "transcription_metrics"]
-
-
-class Stopwatch:
-    """When a response was named, and when its first token came, as `time.time()`.
-
-    Args:
-        audio_output: whether text is only the transcript of what is spoken, and does not count.
-    """
-
-    def __init__(self, *, audio_output: bool = False) -> None:
-        self._counts = {"response.output_audio.delta"}
-        if not audio_output:
-            self._counts.add("response.output_text.delta")
-        self.created_at = time.time()
-        self.first_token_at: float | None = None
-
-    def start(self) -> None:
-        self.created_at = time.time()
-
-    def feed(self, event: Any) -> None:
-        if self.first_token_at is None and event.type in self._counts:
-            self.first_token_at = time.time()
+__all__ = ["connection_metrics", "response_metrics", "transcription_metrics"]
 
 
 def response_metrics(
-    handle: ResponseHandle, watch: Stopwatch, *, label: str, model: str, provider: str
+    handle: ResponseHandle, *, spoken: bool, label: str, model: str, provider: str
 ) -> RealtimeModelMetrics:
-    """Metrics of a response that is done; `label` names the plugin."""
-    created_at, first_token_at = watch.created_at, watch.first_token_at
-    duration = time.time() - created_at
+    """Metrics of a response that is done.
+
+    Args:
+        handle: the response.
+        spoken: whether its text is only the transcript of what is spoken, and does not count.
+        label: names the plugin.
+        model, provider: whose it was.
+    """
+    times = handle.times
+    settled = times.settled if times.settled is not None else asyncio.get_running_loop().time()
+    created = times.created if times.created is not None else settled
+    firsts = (times.first_audio, None if spoken else times.first_text)
+    first_token = min((one for one in firsts if one is not None), default=None)
+    duration = settled - created
     usage = handle.usage
     given = usage.input_token_details if usage is not None else None
     made = usage.output_token_details if usage is not None else None
@@ -47,9 +37,10 @@ def response_metrics(
     # From data, so that a version of the framework that lacks a field leaves it out.
     return RealtimeModelMetrics.model_validate(
         {
-            "timestamp": created_at,
+            # The framework has it as time.time().
+            "timestamp": time.time() - (asyncio.get_running_loop().time() - created),
             "request_id": handle.id or "",
-            "ttft": first_token_at - created_at if first_token_at is not None else -1,
+            "ttft": first_token - created if first_token is not None else -1,
             "duration": duration,
             "cancelled": cancelled,
             "label": label,

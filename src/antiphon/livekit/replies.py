@@ -10,7 +10,7 @@ from antiphon import FunctionCall, Lane, Outcome, OutcomeKind, ResponseHandle, S
 from antiphon.livekit.compat import realtime_error
 from antiphon.livekit.generation import Generation
 from antiphon.livekit.items import Items
-from antiphon.livekit.metrics import Stopwatch, response_metrics
+from antiphon.livekit.metrics import response_metrics
 from antiphon.livekit.telling import Teller
 
 __all__ = ["Replies"]
@@ -37,7 +37,8 @@ class Replies:
         self._items = items
         self._audio_output = audio_output
         self._generations: dict[ResponseHandle, Generation] = {}
-        self._watches: dict[ResponseHandle, Stopwatch] = {}
+        # Those that began, and whether they are spoken: the framework is to have their metrics.
+        self._counted: dict[ResponseHandle, bool] = {}
         self._waiting: dict[ResponseHandle, Created] = {}
         listeners: dict[str, Callable[[Any], None]] = {
             "opened": self._on_opened,
@@ -76,8 +77,7 @@ class Replies:
         generation = self._generations.get(handle)
         if generation is None:
             if not handle.from_server:
-                watch = self._watches[handle] = Stopwatch()
-                handle.subscribe(watch.feed)
+                self._counted[handle] = False  # its text may be all that it is
                 return
             if handle.outcome is not None:
                 return  # P-67: nothing but its end was ever sent
@@ -92,8 +92,7 @@ class Replies:
             if waiting.done() or not whole:
                 return  # cancelled just now: the response is about to be
             del self._waiting[handle]
-        self._watches[handle] = generation.watch
-        generation.watch.start()
+        self._counted[handle] = generation.audio_output
         event = generation.event()
         if waiting is not None:
             waiting.set_result(event)
@@ -114,16 +113,16 @@ class Replies:
         assert outcome is not None, "done means that there is an outcome"
         generation = self._generations.pop(handle, None)
         waiting = self._waiting.pop(handle, None)
-        watch = self._watches.pop(handle, None)
+        spoken = self._counted.pop(handle, None)
         if waiting is not None and not waiting.done():
             waiting.set_exception(_not_created(outcome))
         if generation is not None:
             if handle.lane is not Lane.OUT_OF_BAND:
                 self._items.written(generation.words, lost=outcome.kind is OutcomeKind.LOST)
             generation.end()
-        if watch is not None and outcome.kind not in _NO_RESPONSE and not self._teller.silent:
+        if spoken is not None and outcome.kind not in _NO_RESPONSE and not self._teller.silent:
             names = self._teller.names()
-            self._teller.emit("metrics_collected", response_metrics(handle, watch, **names))
+            self._teller.emit("metrics_collected", response_metrics(handle, spoken=spoken, **names))
         if outcome.kind is OutcomeKind.FAILED:
             error = outcome.error
             kind = (error.code or error.type or None) if error is not None else None

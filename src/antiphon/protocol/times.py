@@ -9,7 +9,7 @@ class ResponseTimes(msgspec.Struct, frozen=True, kw_only=True):
     """When what happened to a response: seconds on the clock of the session's event loop.
 
     That is `asyncio.get_running_loop().time()`: it never goes back, and its zero means nothing, so
-    only differences say something. What came from the server is stamped when its event was read,
+    only differences say something (with uvloop in whole milliseconds). What came from the server is stamped when its event was read,
     what went there when it was given to the socket. None: it has not happened, never will, or was
     not seen from here. As things stood when it was asked for; ask again for what came later.
 
