@@ -9,9 +9,10 @@ class ResponseTimes(msgspec.Struct, frozen=True, kw_only=True):
     """When what happened to a response: seconds on the clock of the session's event loop.
 
     That is `asyncio.get_running_loop().time()`: it never goes back, and its zero means nothing, so
-    only differences say something (with uvloop in whole milliseconds). What came from the server is stamped when its event was read,
-    what went there when it was given to the socket. None: it has not happened, never will, or was
-    not seen from here. As things stood when it was asked for; ask again for what came later.
+    only differences say something (with uvloop in whole milliseconds). What came from the server is
+    stamped when its event was read, what went there when it was given to the socket. None: it has
+    not happened, never will, or was not seen from here. As things stood when it was asked for; ask
+    again for what came later.
 
     Each is not earlier than the one before it, with three exceptions: `first_heard` and
     `cancel_sent` have no fixed place (a player plays on when all is settled, and any moment may be
