@@ -55,7 +55,21 @@ _ALL = [
         "livekit_openai",
         plugin="antiphon",
     ),
+    Row(
+        "antiphon-livekit-frozen",
+        "**antiphon in LiveKit**, `gc.freeze()`",
+        "livekit",
+        "livekit_openai",
+        {"plugin": "antiphon", "collector": "frozen"},
+    ),
     *_both_loops("livekit", "livekit-plugins-openai", "livekit", "livekit_openai"),
+    Row(
+        "livekit-frozen",
+        "livekit-plugins-openai, `gc.freeze()`",
+        "livekit",
+        "livekit_openai",
+        {"collector": "frozen"},
+    ),
     Row(
         "agents-model", "openai-agents, model", "openai-agents", "openai_agents", {"layer": "model"}
     ),
@@ -75,7 +89,8 @@ ROWS = {row.key: row for row in _ALL}
 _BATCHED = "antiphon-batched"  # differs in what it sends, and in nothing else
 _PARTS = "antiphon-parts"  # shows where the time goes
 _CALLBACKS = "antiphon-callbacks"
-_EVERY = [row.key for row in _ALL if row.key not in (_BATCHED, _PARTS)]
+_FROZEN = ["antiphon-livekit-frozen", "livekit-frozen"]  # differ in their pauses alone
+_EVERY = [row.key for row in _ALL if row.key not in (_BATCHED, _PARTS, *_FROZEN)]
 _PLAIN = [key for key in _EVERY if not key.endswith("+uvloop") and key != _CALLBACKS]
 _CLIENTS = [key for key in _PLAIN if key != "floor"]
 _WHOLE = [  # clients that keep responses apart, or ought to
@@ -135,6 +150,21 @@ _SCENARIOS = [
         _EVERY,
         _downlink("flood", responses=600),
         {"responses": 100},
+    ),
+    Scenario(
+        "live",
+        "2,000 events/s over 100 sessions, the pace of calls",
+        [
+            "floor",
+            *(
+                f"{key}{loop}"
+                for key in ("picows", "antiphon", "antiphon-livekit", "livekit")
+                for loop in ("", "+uvloop")
+            ),
+            *_FROZEN,
+        ],
+        _downlink("paced", responses=3, sessions=100, rate=2000, timed=True),
+        {"responses": 1},
     ),
     Scenario(
         "paced",
