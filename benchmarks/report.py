@@ -122,9 +122,7 @@ def _live(book: _Book) -> str:
     for key in book.measured("live"):
         cells = [_figure(book.value("live", key, "us_per_event"))]
         cells += [_figure(book.ratio("live", key, base)) for base in ("picows", "livekit")]
-        cells += [
-            _figure(book.value("live", key, name), "{:.0f}") for name in ("p50_us", "p99_us")
-        ]
+        cells += [_figure(book.value("live", key, name), "{:.0f}") for name in ("p50_us", "p99_us")]
         rows.append([ROWS[key].label, *cells, book.right("live", key)])
     head = ["client", "µs per event", "× picows", "× livekit-plugins-openai"]
     return _table([*head, "p50 (µs)", "p99 (µs)", "audio right"], rows)
