@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from antiphon.wire.client_events import InputAudioBufferAppend
+from antiphon.wire.codec import Codec
 from antiphon.wire.server_events import ResponseCreated, ResponseOutputTextDelta
 from tests.helpers.cost import CODEC, NoNetwork, audio_delta, calls_in, flowing, name
 
@@ -19,7 +20,7 @@ __all__: list[str] = []
 EVENTS = 200
 AUDIO = [audio_delta(number, bytes(4800)) for number in range(EVENTS)]
 TEXT = [
-    CODEC.encode_server(
+    CODEC.encode(
         ResponseOutputTextDelta(
             event_id=f"event_{number:021}",
             response_id="resp_1",
@@ -58,7 +59,7 @@ async def test_calls_per_piece_of_microphone_audio() -> None:
             session.append_audio(bytes(960))
 
     assert calls_in(speak) / EVENTS <= 20
-    assert CODEC.encode(InputAudioBufferAppend(audio=b"\0\0")).endswith(b'"AAA="}')
+    assert Codec().encode(InputAudioBufferAppend(audio=b"\0\0")).endswith(b'"AAA="}')
 
 
 async def test_an_interruption_of_eight_is_one_write() -> None:
@@ -82,7 +83,7 @@ async def test_memory_is_flat_over_many_responses() -> None:
     async def one(number: int) -> None:
         handle = session.create_response(conversation="none")
         resource = name(link, handle, f"resp_x{number}")
-        done = CODEC.encode_server(ResponseCreated(response=resource)).replace(
+        done = CODEC.encode(ResponseCreated(response=resource)).replace(
             b"response.created", b"response.done"
         )
         link.frame_received(done.replace(b'"id"', b'"status":"completed","id"'), True)

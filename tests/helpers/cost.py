@@ -11,14 +11,14 @@ from antiphon.client.handle import ResponseHandle
 from antiphon.client.link import Link
 from antiphon.client.session import Session
 from antiphon.client.transport import PicowsConnector
-from antiphon.wire.codec import Codec
 from antiphon.wire.dialects import GA
 from antiphon.wire.items import ResponseResource
 from antiphon.wire.server_events import ResponseCreated, ResponseOutputAudioDelta, SessionCreated
+from tests.helpers.server_codec import ServerCodec
 
 __all__ = ["CODEC", "NoNetwork", "audio_delta", "calls_in", "flowing", "name"]
 
-CODEC = Codec()
+CODEC = ServerCodec()
 
 
 class NoNetwork:
@@ -47,7 +47,7 @@ def flowing() -> tuple[Session, Link, ResponseHandle]:
     link = lifeline._dial.link(lifeline, session._shell.connection)
     link.transport = NoNetwork()
     lifeline.attach(link)
-    link.frame_received(CODEC.encode_server(SessionCreated(session={})), True)
+    link.frame_received(CODEC.encode(SessionCreated(session={})), True)
     handle = session.create_response()
     name(link, handle, "resp_1")
     return session, link, handle
@@ -58,13 +58,13 @@ def name(link: Link, handle: ResponseHandle, response_id: str) -> ResponseResour
     key = handle._response.key
     assert key is not None
     resource = ResponseResource(id=response_id, metadata={"antiphon": key})
-    link.frame_received(CODEC.encode_server(ResponseCreated(response=resource)), True)
+    link.frame_received(CODEC.encode(ResponseCreated(response=resource)), True)
     return resource
 
 
 def audio_delta(number: int, pcm: bytes) -> bytes:
     """The frame of one delta of `resp_1`."""
-    return CODEC.encode_server(
+    return CODEC.encode(
         ResponseOutputAudioDelta(
             event_id=f"event_{number:021}",
             response_id="resp_1",

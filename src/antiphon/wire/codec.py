@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from functools import cache, reduce
 from operator import or_
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -23,7 +23,6 @@ from antiphon.exceptions import LocalProtocolError
 from antiphon.wire.audio_delta import WORTH_IT_BYTES, AudioDeltaReader
 from antiphon.wire.base import (
     UNSET,
-    Event,
     Malformed,
     MalformedReason,
     UnknownEvent,
@@ -32,7 +31,7 @@ from antiphon.wire.base import (
 from antiphon.wire.client_events import ClientEvent, InputAudioBufferAppend
 from antiphon.wire.depth import MAX_DEPTH, SHALLOW_BYTES, is_too_deep
 from antiphon.wire.dialects import GA, Dialect, translation_for
-from antiphon.wire.server_events import ResponseOutputAudioDelta, ServerEvent
+from antiphon.wire.server_events import ServerEvent
 from antiphon.wire.surrogates import mend_json, mend_text, mended
 
 __all__ = [
@@ -56,10 +55,7 @@ _DECODE_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError)
 _ENCODE_ERRORS = (msgspec.MsgspecError, TypeError, ValueError, RecursionError)
 
 _APPEND_HEAD = b'{"type":"input_audio_buffer.append","audio":"'
-_TYPE_KEY = b'{"type":"'
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
-
-_E = TypeVar("_E", bound=Event)
 
 
 class _Head(msgspec.Struct):
@@ -73,9 +69,9 @@ class _ResponseHead(msgspec.Struct):
     id: str | None = None
 
 
-class _Direction(NamedTuple, Generic[_E]):
-    # What it takes to read one side's events under one dialect.
-    decoder: msgspec.json.Decoder[_E]
+class _Reading(NamedTuple):
+    # What it takes to read a server's events under one dialect.
+    decoder: msgspec.json.Decoder[ServerEvent]
     ga_types: Mapping[str, str]  # type on the wire -> GA type
 
 
@@ -88,20 +84,19 @@ _encoder = msgspec.json.Encoder()
 
 
 class Codec:
-    """Reads and writes the frames of a connection, on either side of it.
+    """Reads a server's frames and writes a client's.
 
     Remembers nothing but the shape of recent audio frames, so one codec may serve many connections
     of one event loop.
 
     Args:
-        dialect: how the peer spells things; on this side events are GA events always.
+        dialect: how the server spells things; on this side events are GA events always.
         max_frame_bytes: a longer frame is not parsed but reported as `MalformedReason.TOO_LARGE`.
     """
 
     __slots__ = (
         "_audio_deltas",
-        "_client",
-        "_server",
+        "_reading",
         "_translation",
         "dialect",
         "max_frame_bytes",
@@ -111,8 +106,7 @@ class Codec:
         self.dialect = dialect
         self.max_frame_bytes = max_frame_bytes
         self._translation = translation_for(dialect)
-        self._server = _direction(self._translation.server_types)
-        self._client = _direction(self._translation.client_types)
+        self._reading = _reading(self._translation.server_types)
         self._audio_deltas = AudioDeltaReader(self._translation.server_types)
 
     def decode(self, frame: Frame) -> ServerEvent | UnknownEvent | Malformed:
@@ -127,14 +121,10 @@ class Codec:
             and (event := self._audio_deltas.read(frame)) is not None
         ):
             return event
-        return self._decode(frame, self._server)
+        return self._decode(frame)
 
-    def decode_client(self, frame: Frame) -> ClientEvent | UnknownEvent | Malformed:
-        """Read one frame from a client: as `decode`, for the server's side."""
-        return self._decode(frame, self._client)
-
-    def encode(self, event: Event | UnknownEvent) -> bytes:
-        """Write one event for the peer, in its dialect; on the client's side and on the server's.
+    def encode(self, event: ClientEvent | UnknownEvent) -> bytes:
+        """Write one event for the server, in its dialect, as UTF-8 JSON.
 
         Half a character, as JavaScript cuts strings, is written as U+FFFD.
 
@@ -146,15 +136,15 @@ class Codec:
             if type(event) is InputAudioBufferAppend:
                 if event.event_id is UNSET:
                     return b"".join((_APPEND_HEAD, b64encode(event.audio), b'"}'))
-                return _write_audio(replace(event, audio=b""), event.audio)
+                # The audio is the last field of its class, so that the frame without it ends
+                # with an empty string to fill.
+                without = _encoder.encode(replace(event, audio=b""))
+                return b"".join((without[:-2], b64encode(event.audio), b'"}'))
             if isinstance(event, UnknownEvent):
                 typed = {"type": event.type}
                 return _encoder.encode(typed | event.fields | typed)
-            if type(event) is ResponseOutputAudioDelta:
-                return self._spell(event, _write_audio(replace(event, delta=b""), event.delta))
             change = self._translation.before_encode.get(type(event))
-            frame = _encoder.encode(change(event) if change else event)
-            return self._spell(event, frame) if self._translation.wire_names else frame
+            return _encoder.encode(change(event) if change else event)
         except UnicodeEncodeError:
             return self._encode_mended(event)
         except _ENCODE_ERRORS as error:
@@ -163,19 +153,14 @@ class Codec:
                 f"{event.type} cannot be written as JSON ({type(error).__name__})"
             ) from error
 
-    def _encode_mended(self, event: Event | UnknownEvent) -> bytes:
+    def _encode_mended(self, event: ClientEvent | UnknownEvent) -> bytes:
         if isinstance(event, UnknownEvent):
             typed = {"type": event.type}
             return _encoder.encode(mended(msgspec.to_builtins(typed | event.fields | typed)))
         change = self._translation.before_encode.get(type(event))
-        whole = mended(msgspec.to_builtins(change(event) if change else event))
-        return self._spell(event, _encoder.encode(whole))
+        return _encoder.encode(mended(msgspec.to_builtins(change(event) if change else event)))
 
-    def encode_server(self, event: ServerEvent | UnknownEvent) -> bytes:
-        """Write one event for a client: as `encode`."""
-        return self.encode(event)
-
-    def _decode(self, frame: Frame, direction: _Direction[_E]) -> _E | UnknownEvent | Malformed:
+    def _decode(self, frame: Frame) -> ServerEvent | UnknownEvent | Malformed:
         if not isinstance(frame, bytes):
             try:
                 frame = frame.encode() if isinstance(frame, str) else bytes(frame)
@@ -189,47 +174,31 @@ class Codec:
             detail = f"nested more than {MAX_DEPTH} deep"
             return Malformed(MalformedReason.TOO_DEEP, detail, size=size)
         try:
-            event = direction.decoder.decode(frame)
+            event = self._reading.decoder.decode(frame)
         except _DECODE_ERRORS as error:
             if (whole := mend_json(frame)) is not None:
-                return self._decode(whole, direction)
-            return _explain(frame, error, direction)
+                return self._decode(whole)
+            return _explain(frame, error, self._reading.ga_types)
         if (change := self._translation.after_decode.get(type(event))) is not None:
             event = change(event)
         attach_raw(event, frame)
         return event
 
-    def _spell(self, event: Event, frame: bytes) -> bytes:
-        name = self._translation.wire_names.get(type(event))
-        if name is None:
-            return frame
-        # The encoder writes the tag first, so the GA name stands at a known place.
-        return b"".join((_TYPE_KEY, name.encode(), frame[len(_TYPE_KEY) + len(event.type) :]))
-
 
 @cache
-def _direction(types: tuple[type[_E], ...]) -> _Direction[_E]:
+def _reading(types: tuple[type[ServerEvent], ...]) -> _Reading:
     ga_types = {str(event.__struct_config__.tag): event.type for event in types}
     union: Any = reduce(or_, types)
-    return _Direction(msgspec.json.Decoder(union), ga_types)
-
-
-# -- audio ------------------------------------------------------------------------------------
-
-
-def _write_audio(silent: Event, audio: bytes) -> bytes:
-    # The audio is the last field of its class, so that the frame of the event without it ends
-    # with an empty string to fill.
-    return b"".join((_encoder.encode(silent)[:-2], b64encode(audio), b'"}'))
+    return _Reading(msgspec.json.Decoder(union), ga_types)
 
 
 # -- what went wrong --------------------------------------------------------------------------
 
 
 def _explain(
-    frame: bytes, error: Exception, direction: _Direction[Any]
+    frame: bytes, error: Exception, ga_types: Mapping[str, str]
 ) -> UnknownEvent | Malformed:
-    """Say what a frame is that the decoder of ``direction`` refused with ``error``."""
+    """Say what a frame is that the decoder refused with ``error``."""
     try:
         head = _head_decoder.decode(frame)
     except _DECODE_ERRORS as broken:
@@ -243,8 +212,8 @@ def _explain(
         return Malformed(MalformedReason.TYPE_NOT_STRING, detail, size=len(frame))
     except _DECODE_ERRORS as broken:
         return _report(frame, broken)
-    if name in direction.ga_types:
-        return _report(frame, error, type=direction.ga_types[name], head=head)
+    if name in ga_types:
+        return _report(frame, error, type=ga_types[name], head=head)
     try:
         return UnknownEvent(type=name, fields=_object_decoder.decode(frame), raw=frame)
     except _DECODE_ERRORS as broken:

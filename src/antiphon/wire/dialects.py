@@ -3,7 +3,7 @@
 Before GA the same protocol had other names for seven events (P-127), a flat session, and `text`
 and `audio` for an assistant's content (P-128). Azure's preview endpoint, Voice Live and several
 independent servers still speak it. Everything inside antiphon is GA; a dialect is undone right
-after decoding and applied right before encoding, for clients and servers alike.
+after decoding and applied right before encoding.
 
 Mixtures exist (P-295), so reading is generous: GA names and nested settings are understood under
 the beta dialect too. What has no GA counterpart (a session's ``temperature``) stays where it is.
@@ -19,8 +19,6 @@ from msgspec.structs import replace
 
 from antiphon.wire.base import UNSET, Event, Maybe
 from antiphon.wire.client_events import (
-    CLIENT_EVENTS,
-    ClientEvent,
     ConversationItemCreate,
     ResponseCreate,
     ResponseCreateParams,
@@ -78,15 +76,11 @@ class Translation(NamedTuple):
 
     Args:
         server_types: the classes whose tags a server may send.
-        client_types: the classes whose tags a client may send.
-        wire_names: GA class to its name in this dialect, where it has another.
         after_decode: decoded class to the function that makes the GA event of it.
         before_encode: GA class to the function that puts its contents into this dialect.
     """
 
     server_types: tuple[type[ServerEvent], ...]
-    client_types: tuple[type[ClientEvent], ...]
-    wire_names: Mapping[type[Event], str]
     after_decode: Mapping[type[Event], _Change]
     before_encode: Mapping[type[Event], _Change]
 
@@ -95,7 +89,7 @@ class Translation(NamedTuple):
 def translation_for(dialect: Dialect) -> Translation:
     """Return how to read and write ``dialect``."""
     if dialect is GA:
-        return Translation(SERVER_EVENTS, CLIENT_EVENTS, {}, {}, {})
+        return Translation(SERVER_EVENTS, {}, {})
     return _beta()
 
 
@@ -315,28 +309,6 @@ def _response_from_beta(beta: _BetaResponseResource) -> ResponseResource:
     return replace(_build(ResponseResource, values), output=_items(beta.output, _PARTS_FROM_BETA))
 
 
-def _response_to_beta(response: ResponseResource) -> _BetaResponseResource:
-    values = session_to_beta(_fields_of(response))
-    # Only a request calls it max_response_output_tokens; a response never did.
-    if "max_response_output_tokens" in values:
-        values["max_output_tokens"] = values["max_response_output_tokens"]
-    return replace(
-        _build(_BetaResponseResource, values), output=_items(response.output, _PARTS_TO_BETA)
-    )
-
-
-def _params_from_beta(event: _BetaResponseCreate) -> ResponseCreate:
-    params = event.response
-    if isinstance(params, _BetaResponseCreateParams):
-        values = session_from_beta(_fields_of(params))
-        items = _items(params.input, _PARTS_FROM_BETA)
-        return ResponseCreate(
-            event_id=event.event_id,
-            response=replace(_build(ResponseCreateParams, values), input=items),
-        )
-    return ResponseCreate(event_id=event.event_id, response=params)
-
-
 def _params_to_beta(event: ResponseCreate) -> ResponseCreate:
     params = event.response
     if isinstance(params, ResponseCreateParams):
@@ -357,9 +329,7 @@ _ITEM_EVENTS: tuple[type[Event], ...] = (
     ConversationItemRetrieved,
     ResponseOutputItemAdded,
     ResponseOutputItemDone,
-    ConversationItemCreate,
 )
-_SESSION_EVENTS: tuple[type[Event], ...] = (SessionCreated, SessionUpdated, SessionUpdate)
 
 
 def _beta() -> Translation:
@@ -369,7 +339,7 @@ def _beta() -> Translation:
     after_decode: dict[type[Event], _Change] = {
         **{alias: _to_class(event) for event, alias in aliases.items()},
         **dict.fromkeys(_ITEM_EVENTS, item_from_beta),
-        **dict.fromkeys(_SESSION_EVENTS, _change_session(session_from_beta)),
+        **dict.fromkeys((SessionCreated, SessionUpdated), _change_session(session_from_beta)),
         aliases[ConversationItemAdded]: lambda e: item_from_beta(to_added(e)),
         _BetaResponseCreated: lambda e: ResponseCreated(
             event_id=e.event_id, response=_response_from_beta(e.response)
@@ -377,17 +347,10 @@ def _beta() -> Translation:
         _BetaResponseDone: lambda e: ResponseDone(
             event_id=e.event_id, response=_response_from_beta(e.response), usage=e.usage
         ),
-        _BetaResponseCreate: _params_from_beta,
     }
     before_encode: dict[type[Event], _Change] = {
-        **dict.fromkeys(_ITEM_EVENTS, _change_item(_PARTS_TO_BETA)),
-        **dict.fromkeys(_SESSION_EVENTS, _change_session(session_to_beta)),
-        ResponseCreated: lambda e: _BetaResponseCreated(
-            event_id=e.event_id, response=_response_to_beta(e.response)
-        ),
-        ResponseDone: lambda e: _BetaResponseDone(
-            event_id=e.event_id, response=_response_to_beta(e.response), usage=e.usage
-        ),
+        ConversationItemCreate: _change_item(_PARTS_TO_BETA),
+        SessionUpdate: _change_session(session_to_beta),
         ResponseCreate: _params_to_beta,
     }
     # Beta's conversation.item.created is read as the alias of ConversationItemAdded.
@@ -395,11 +358,6 @@ def _beta() -> Translation:
     kept = tuple(event for event in SERVER_EVENTS if event not in replaced)
     return Translation(
         server_types=(*kept, *aliases.values(), _BetaResponseCreated, _BetaResponseDone),
-        client_types=(
-            *(event for event in CLIENT_EVENTS if event is not ResponseCreate),
-            _BetaResponseCreate,
-        ),
-        wire_names=cast(Mapping[type[Event], str], _BETA_NAMES),
         after_decode=after_decode,
         before_encode=before_encode,
     )

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from antiphon.wire.audio_delta import AudioDeltaReader
 from antiphon.wire.codec import Codec
 from antiphon.wire.server_events import SERVER_EVENTS, ResponseOutputAudioDelta
+from tests.helpers.server_codec import ServerCodec
 
 __all__: list[str] = []
 
 PCM = bytes(range(256)) * 4
-CODEC = Codec()
+SERVER = ServerCodec()
 TYPES: tuple[Any, ...] = tuple(getattr(SERVER_EVENTS, "values", lambda: SERVER_EVENTS)())
 
 
@@ -24,7 +25,7 @@ def delta(event_id: str = "event_" + "a" * 21, response_id: str = "resp_1", **ot
         "content_index": 0,
         "delta": PCM,
     }
-    return CODEC.encode_server(
+    return SERVER.encode(
         ResponseOutputAudioDelta(event_id=event_id, response_id=response_id, **(fields | other))
     )
 

@@ -1,4 +1,4 @@
-"""The beta dialect, read and written, for clients and for servers (P-127, P-128)."""
+"""The beta dialect, read and written (P-127, P-128)."""
 
 import json
 from typing import Any
@@ -39,11 +39,14 @@ from antiphon.wire.server_events import (
     SessionCreated,
     SessionUpdated,
 )
+from tests.helpers.server_codec import ServerCodec
 
 __all__: list[str] = []
 
 ga = Codec()
 beta = Codec(BETA)
+ga_server = ServerCodec()
+beta_server = ServerCodec(BETA)
 
 PCM = {"type": "audio/pcm", "rate": 24000}
 
@@ -79,7 +82,7 @@ NAMES = [
 
 @pytest.mark.parametrize(("event", "name"), NAMES, ids=lambda value: str(value)[:40])
 def test_beta_names_are_written_and_read(event: ServerEvent, name: str) -> None:
-    encoded = beta.encode_server(event)
+    encoded = beta_server.encode(event)
     assert json.loads(encoded)["type"] == name
     decoded = beta.decode(encoded)
     assert decoded == event
@@ -94,7 +97,7 @@ def test_beta_names_are_written_and_read(event: ServerEvent, name: str) -> None:
 @pytest.mark.parametrize(("event", "name"), NAMES, ids=lambda value: str(value)[:40])
 def test_ga_names_are_read_under_the_beta_dialect_too(event: ServerEvent, name: str) -> None:
     # P-295: beta sessions with GA names exist.
-    decoded = beta.decode(ga.encode_server(event))
+    decoded = beta.decode(ga_server.encode(event))
     assert decoded == event
     assert type(decoded) is type(event)
 
@@ -107,16 +110,16 @@ def test_created_item_stays_created_under_ga() -> None:
 
 def test_event_without_a_beta_name_keeps_its_own() -> None:
     done = ConversationItemDone(item=item("assistant", "output_text"))
-    assert json.loads(beta.encode_server(done))["type"] == "conversation.item.done"
+    assert json.loads(beta_server.encode(done))["type"] == "conversation.item.done"
     cancel = ResponseCancel(response_id="r")
     assert beta.encode(cancel) == ga.encode(cancel)
-    assert beta.decode_client(beta.encode(cancel)) == cancel
+    assert beta_server.decode(beta.encode(cancel)) == cancel
 
 
 def test_unknown_events_pass_both_ways() -> None:
     event = beta.decode(b'{"type":"pong"}')
     assert isinstance(event, UnknownEvent)
-    assert beta.encode_server(event) == b'{"type":"pong"}'
+    assert beta_server.encode(event) == b'{"type":"pong"}'
 
 
 # -- items -----------------------------------------------------------------------------------------
@@ -134,7 +137,7 @@ def test_unknown_events_pass_both_ways() -> None:
 )
 def test_content_of_items_is_renamed_in_every_item_event(event_class: Any) -> None:
     event = event_class(item=item("assistant", "output_text", "output_audio", "refusal"))
-    encoded = beta.encode_server(event)
+    encoded = beta_server.encode(event)
     assert json.loads(encoded)["item"] == message("assistant", "text", "audio", "refusal")
     assert beta.decode(encoded) == event
 
@@ -142,20 +145,20 @@ def test_content_of_items_is_renamed_in_every_item_event(event_class: Any) -> No
 def test_content_of_users_is_left_alone() -> None:
     event = ConversationItemCreate(item=item("user", "input_text", "input_audio"))
     assert beta.encode(event) == ga.encode(event)
-    assert beta.decode_client(beta.encode(event)) == event
+    assert beta_server.decode(beta.encode(event)) == event
 
 
 @pytest.mark.parametrize("content", [None, []])
 def test_items_without_content_pass(content: Any) -> None:
     event = ConversationItemCreate(item=Item(type="function_call", content=content))
-    assert beta.decode_client(beta.encode(event)) == event
+    assert beta_server.decode(beta.encode(event)) == event
 
 
 def test_assistant_item_is_created_in_beta_terms() -> None:
     event = ConversationItemCreate(item=item("assistant", "output_text"))
     encoded = beta.encode(event)
     assert json.loads(encoded)["item"] == message("assistant", "text")
-    assert beta.decode_client(encoded) == event
+    assert beta_server.decode(encoded) == event
 
 
 def test_content_part_keeps_its_short_type() -> None:
@@ -207,7 +210,7 @@ def test_session_is_flattened_and_nested() -> None:
 @pytest.mark.parametrize("event_class", [SessionCreated, SessionUpdated])
 def test_sessions_of_servers_arrive_nested(event_class: Any) -> None:
     event = event_class(session=NESTED)
-    encoded = beta.encode_server(event)
+    encoded = beta_server.encode(event)
     assert json.loads(encoded)["session"] == FLAT
     assert beta.decode(encoded) == event
 
@@ -216,7 +219,7 @@ def test_session_update_goes_out_flat() -> None:
     event = SessionUpdate(event_id="c", session=NESTED)
     encoded = beta.encode(event)
     assert json.loads(encoded) == {"type": "session.update", "event_id": "c", "session": FLAT}
-    assert beta.decode_client(encoded) == event
+    assert beta_server.decode(encoded) == event
 
 
 def test_translation_leaves_its_argument_alone() -> None:
@@ -334,7 +337,7 @@ def test_response_is_written_in_its_flat_form(event_class: Any) -> None:
         audio={"output": {"voice": "alloy", "format": PCM}},
         max_output_tokens=100,
     )
-    encoded = beta.encode_server(event_class(event_id="e", response=response))
+    encoded = beta_server.encode(event_class(event_id="e", response=response))
     assert json.loads(encoded) == {
         "type": event_class.type,
         "event_id": "e",
@@ -353,7 +356,7 @@ def test_response_is_written_in_its_flat_form(event_class: Any) -> None:
 @pytest.mark.parametrize("output", [None, UNSET, []])
 def test_response_without_output_passes(output: Any) -> None:
     event = ResponseCreated(response=ResponseResource(id="r", output=output))
-    assert beta.decode(beta.encode_server(event)) == event
+    assert beta.decode(beta_server.encode(event)) == event
 
 
 def test_response_create_goes_out_flat() -> None:
@@ -381,7 +384,7 @@ def test_response_create_goes_out_flat() -> None:
             "max_response_output_tokens": 5,
         },
     }
-    decoded = beta.decode_client(encoded)
+    decoded = beta_server.decode(encoded)
     assert decoded == ResponseCreate(event_id="c", response=params)
     assert type(decoded) is ResponseCreate
 
@@ -391,11 +394,11 @@ def test_response_create_without_params_stays_bare(response: None) -> None:
     event = ResponseCreate(event_id="c", response=response)
     encoded = beta.encode(event)
     assert beta.encode(event) == ga.encode(event)
-    assert beta.decode_client(encoded) == event
+    assert beta_server.decode(encoded) == event
 
 
 def test_null_modalities_and_tokens_of_a_response_stay_null() -> None:
-    event = beta.decode_client(
+    event = beta_server.decode(
         frame("response.create", response={"modalities": None, "max_response_output_tokens": None})
     )
     assert event == ResponseCreate(
@@ -409,7 +412,7 @@ def test_null_modalities_and_tokens_of_a_response_stay_null() -> None:
 def test_append_is_the_same_in_both() -> None:
     event: ClientEvent = InputAudioBufferAppend(audio=bytes(4000))
     assert beta.encode(event) == ga.encode(event)
-    assert beta.decode_client(beta.encode(event)) == event
+    assert beta_server.decode(beta.encode(event)) == event
 
 
 def test_error_is_the_same_in_both() -> None:
