@@ -34,8 +34,9 @@ __all__ = ["FollowUp", "ToolError", "Tools"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 FollowUp = Callable[[Session], ResponseHandle]
+"""Asks for the response that is to follow the answers of a response's calls."""
 
-CANCELLED = "cancelled: the user interrupted, and the function was stopped"
+_CANCELLED = "cancelled: the user interrupted, and the function was stopped"
 
 logger = logging.getLogger("antiphon.tools")
 
@@ -232,7 +233,7 @@ class Tools:
                 return None  # the calls went with the connection
             for call_id, task in running.items():
                 await asyncio.wait([task])
-                told = CANCELLED if task.cancelled() else task.result()
+                told = _CANCELLED if task.cancelled() else task.result()
                 # Not waited for: the next response may be asked for in the same breath, since the
                 # server reads in order. A refusal comes to the session's "report" listeners.
                 _ = session.send_function_output(call_id, told)

@@ -9,7 +9,7 @@ from openai.types.realtime.realtime_audio_input_turn_detection import ServerVad
 
 from antiphon.emulator import Faults, Pace, on, say
 from antiphon.emulator.audio import speech
-from antiphon.livekit.audio import Microphone, to_pcm
+from antiphon.livekit.audio import FrameConverter, to_pcm
 from tests.livekit.harness import BOTH, both, emulated, open_session, pushed, until
 
 __all__: list[str] = []
@@ -279,7 +279,7 @@ async def test_microphone_in_any_format(rate: int, channels: int) -> None:
 
 
 def test_microphone_keeps_every_sample() -> None:
-    microphone = Microphone()
+    microphone = FrameConverter()
     pcm = bytes(range(256)) * 100
     out: list[bytes] = []
 

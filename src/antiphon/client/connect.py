@@ -110,7 +110,12 @@ def connect(
         session: the configuration to begin with, in GA's shape: `{"instructions": "…", …}`. With
             `"type": "transcription"` the session only transcribes: it has no model, is fed by
             `append_audio`, and tells of each `"turn"` (P-469).
-        azure_endpoint, azure_deployment, azure_ad_token, api_version: Azure; see `resolve`.
+        azure_endpoint: `https://NAME.openai.azure.com`, for a deployment on Azure; the key is then
+            `AZURE_OPENAI_API_KEY` by default.
+        azure_deployment: the deployment's name; default: `model`.
+        azure_ad_token: an Entra ID token, instead of a key.
+        api_version: Azure's preview address, with the beta's event names (P-291); without it, its
+            GA address (P-290).
         headers: more headers for the handshake.
         dialect: `"beta"` for servers with the beta's event names; default: as the address implies.
         max_in_flight: at most so many responses at once; 1 is the single-slot model; default: as

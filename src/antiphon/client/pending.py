@@ -52,26 +52,28 @@ class PendingRequests(tuple[PendingRequest[None], ...]):
     @property
     def done(self) -> bool:
         """Whether all have been answered."""
-        return all(one.done for one in self)
+        return all(request.done for request in self)
 
     def __await__(self) -> Generator[object, None, None]:
         # All are awaited from here on: none of their refusals goes unheard.
-        waiters = [(one._moment, one._moment.watch()) for one in self]
+        waiters = [(request._moment, request._moment.watch()) for request in self]
         try:
             for _, waiter in waiters:
                 yield from waiter
         finally:
             for moment, waiter in waiters:
                 moment.unwatch(waiter)
-        for one in self:
-            yield from one.__await__()
+        for request in self:
+            yield from request.__await__()
 
 
 class PendingReceipt:
     """An interruption that has already taken effect here. Awaiting it gives the `Receipt`.
 
-    It comes when every response named is settled, at the latest when the settle deadline has
-    passed. It never waits for tools or playback.
+    It comes when every response named is settled, and silent where silence was asked for; at the
+    latest when the deadlines for that have passed (`Options.settle_timeout`; on a call also
+    `playback_timeout` and `heard_timeout`). It never waits for tools, nor for sound that was left
+    alone. Cancelling a task that awaits it takes nothing back.
     """
 
     __slots__ = ("_interruption", "_moment")

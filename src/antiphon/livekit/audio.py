@@ -6,7 +6,7 @@ from antiphon import ResponseHandle
 from antiphon.livekit.options import SAMPLE_RATE
 from livekit import rtc
 
-__all__ = ["LiveKitResponse", "Microphone", "frame", "to_pcm"]
+__all__ = ["FrameConverter", "LiveKitResponse", "frame", "to_pcm"]
 
 # What is sent at once: 100 ms of PCM16.
 _CHUNK = SAMPLE_RATE // 10 * 2
@@ -41,7 +41,7 @@ def frame(pcm: bytes) -> rtc.AudioFrame:
     )
 
 
-class Microphone:
+class FrameConverter:
     """Turns frames of any rate and number of channels into pieces of 100 ms for the server."""
 
     def __init__(self) -> None:
@@ -58,8 +58,8 @@ class Microphone:
             self._resampler = (
                 None if given.sample_rate == SAMPLE_RATE else _resampler(given.sample_rate)
             )
-        for one in _resampled(self._resampler, _mono(given)):
-            self._rest += one.data.tobytes()
+        for resampled in _resampled(self._resampler, _mono(given)):
+            self._rest += resampled.data.tobytes()
         while len(self._rest) >= _CHUNK:
             piece = bytes(self._rest[:_CHUNK])
             del self._rest[:_CHUNK]
@@ -73,6 +73,7 @@ class Microphone:
             yield self._count(piece)
 
     def clear(self) -> None:
+        """Forget what is left over."""
         self._rest.clear()
         self.uncommitted_ms = 0.0
 
@@ -90,11 +91,11 @@ def to_pcm(frames: rtc.AudioFrame | Iterable[rtc.AudioFrame]) -> bytes:
         if given.sample_rate != rate:
             rate = given.sample_rate
             resampler = None if rate == SAMPLE_RATE else _resampler(rate)
-        for one in _resampled(resampler, _mono(given)):
-            pcm += one.data.tobytes()
+        for resampled in _resampled(resampler, _mono(given)):
+            pcm += resampled.data.tobytes()
     if resampler is not None:
-        for one in resampler.flush():
-            pcm += one.data.tobytes()
+        for rest in resampler.flush():
+            pcm += rest.data.tobytes()
     return bytes(pcm)
 
 

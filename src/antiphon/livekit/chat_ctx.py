@@ -33,6 +33,8 @@ class Create(NamedTuple):
 
 
 class Delete(NamedTuple):
+    """Remove the item of this id."""
+
     item_id: str
 
 

@@ -75,7 +75,7 @@ class Items:
 
     def replay(self) -> tuple[Item, ...]:
         """For a new connection: the framework's items, which know what was heard of them."""
-        return tuple(msgspec.convert(one, Item) for one in self._mirror.replay(self._names))
+        return tuple(msgspec.convert(item, Item) for item in self._mirror.replay(self._names))
 
     async def bring_to(self, context: llm.ChatContext) -> None:
         """Make the conversation this one; see `Reconciler.bring_to`."""
@@ -232,7 +232,7 @@ def _hear(item: llm.ChatItem, words: str, sure: float | None) -> None:
     if not isinstance(item, llm.ChatMessage):
         return
     # An item may come with its words already, or with the first of them (P-298).
-    kept = [one for one in item.content if not (isinstance(one, str) and words.startswith(one))]
+    kept = [part for part in item.content if not (isinstance(part, str) and words.startswith(part))]
     item.content = [*kept, words]
     if hasattr(item, "transcript_confidence"):
         item.transcript_confidence = sure

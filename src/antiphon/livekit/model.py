@@ -25,10 +25,10 @@ from antiphon.livekit.options import (
     InterruptOutOfBand,
     ModelOptions,
     address,
-    hands_turns_over_by_half,
     on_this_machine,
     read,
     read_given,
+    server_only_interrupts,
     server_takes_turns,
 )
 from antiphon.livekit.session import RealtimeSession
@@ -136,7 +136,7 @@ class RealtimeModel(llm.RealtimeModel):
         if is_given(temperature):
             logger.warning("temperature is no option of the Realtime API any more; ignored")
         api_version = api_version or os.environ.get("OPENAI_API_VERSION")
-        azure = any(one is not None for one in (api_version, entra_token, azure_deployment))
+        azure = any(part is not None for part in (api_version, entra_token, azure_deployment))
         url = address(
             base_url if is_given(base_url) else _base_url(azure),
             model=(azure_deployment or model) if azure else model,
@@ -313,7 +313,7 @@ class RealtimeModel(llm.RealtimeModel):
             session.change(given)
 
     def _warn(self) -> None:
-        if hands_turns_over_by_half(self.options.settings["turn_detection"]):
+        if server_only_interrupts(self.options.settings["turn_detection"]):
             logger.warning(
                 "turn_detection: create_response=False leaves turns to the framework, but the "
                 "server still interrupts; pass interrupt_response=False as well"

@@ -20,7 +20,6 @@ from antiphon.models import AZURE_TRANSCRIPTION_MODEL, DEFAULT_TRANSCRIPTION_MOD
 __all__ = [
     "AZURE_TURN_DETECTION",
     "AZURE_TRANSCRIPTION",
-    "CHANGEABLE",
     "DEFAULTS",
     "InterruptOutOfBand",
     "SAMPLE_RATE",
@@ -29,7 +28,7 @@ __all__ = [
     "address",
     "changes",
     "config",
-    "hands_turns_over_by_half",
+    "server_only_interrupts",
     "on_this_machine",
     "read",
     "read_given",
@@ -88,9 +87,6 @@ _PLACES: dict[str, tuple[str, ...]] = {
 # Left out at first unless they were given: not every model and server knows them.
 _ONLY_IF_SET = frozenset({"truncation", "reasoning"})
 
-CHANGEABLE = frozenset(_PLACES)
-"""What `update_options` takes."""
-
 
 @dataclasses.dataclass
 class ModelOptions:
@@ -148,8 +144,8 @@ def server_takes_turns(turn_detection: Any) -> bool:
     return turn_detection is not None and turn_detection.get("create_response") is not False
 
 
-def hands_turns_over_by_half(turn_detection: Any) -> bool:
-    """Whether the client answers turns while the server still interrupts: rarely what is meant."""
+def server_only_interrupts(turn_detection: Any) -> bool:
+    """Whether the server interrupts on turns that it leaves to the client: rarely what is meant."""
     return (
         turn_detection is not None
         and turn_detection.get("create_response") is False
@@ -207,7 +203,7 @@ def _voice(value: Any) -> Any:
 def _modalities(value: Any) -> list[str]:
     if isinstance(value, str) or not value:
         raise ValueError(f'expected ["text"], ["audio"] or both, not {value!r}')
-    return [_one_of(one, ("text", "audio")) for one in value]
+    return [_one_of(modality, ("text", "audio")) for modality in value]
 
 
 def _turn_detection(value: Any) -> dict[str, Any] | None:

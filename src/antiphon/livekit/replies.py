@@ -66,7 +66,7 @@ class Replies:
 
     def writes(self, item_id: str) -> bool:
         """Whether a response is in flight that this message belongs to."""
-        return any(item_id in one.words for one in self._generations.values())
+        return any(item_id in generation.words for generation in self._generations.values())
 
     def end(self) -> None:
         """Nothing more is to be read."""

@@ -1,8 +1,9 @@
 """The framework's realtime session, over antiphon's.
 
 Which response an event belongs to, what an interruption means and what a reconnect loses is
-decided below, by `antiphon.Session`. Here the framework's calls become its methods; `listening`
-turns what it tells into the framework's events and futures.
+decided below, by `antiphon.Session`. Here the framework's calls become its methods. What it tells
+becomes the framework's events and futures in `replies` (responses), `speech` (the user's), `items`
+(the chat context), `connectivity` and `telling` (errors).
 """
 
 import asyncio
@@ -28,13 +29,13 @@ from antiphon import (
     StreamOverflow,
     connect,
 )
-from antiphon.livekit.audio import LiveKitResponse, Microphone
+from antiphon.livekit.audio import FrameConverter, LiveKitResponse
 from antiphon.livekit.chat_ctx import to_wire
 from antiphon.livekit.compat import as_framework_error, realtime_error
 from antiphon.livekit.configuration import Configuration
 from antiphon.livekit.connecting import AiohttpConnector, TimedConnector
+from antiphon.livekit.connectivity import Connectivity
 from antiphon.livekit.items import Items
-from antiphon.livekit.lifeline import Lifeline
 from antiphon.livekit.names import Names
 from antiphon.livekit.options import changes, read_given, wire_tool_choice
 from antiphon.livekit.replies import Replies
@@ -86,7 +87,7 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
         self._configuration = Configuration(
             model.options, model.capabilities, turn_detection_disabled=turn_detection_disabled
         )
-        self._microphone = Microphone()
+        self._microphone = FrameConverter()
         self._raw_listeners: dict[str, dict[Callable[..., Any], None]] = {}
         self._raw_removers: dict[str, Callable[[], None]] = {}
         self._options_lock = asyncio.Lock()
@@ -97,7 +98,9 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
             client, teller, self._items, audio_output=model.capabilities.audio_output
         )
         self._speech = Speech(client, teller, self._items, self._configuration)
-        self._lifeline = Lifeline(client, teller, retries=model.options.conn_options.max_retry)
+        self._connectivity = Connectivity(
+            client, teller, retries=model.options.conn_options.max_retry
+        )
         teller.watch(client.update(self._configuration.whole()))
 
     def _connect(self) -> Session:
@@ -121,7 +124,9 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
                 rotate_after=oldest,
                 rotate_latest=max(59 * 60.0, oldest or 0.0),
             ),
-            connector=TimedConnector(connector, lambda taken: self._lifeline.connected_in(taken)),
+            connector=TimedConnector(
+                connector, lambda taken: self._connectivity.connected_in(taken)
+            ),
             connect_timeout=retry.timeout,
             handle_type=LiveKitResponse,
             replay=self._replay,
@@ -246,7 +251,7 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
         if instructions and self._configuration.instructions:
             # The server replaces the session's instructions by those of the response.
             instructions = f"{self._configuration.instructions}\n{instructions}"
-        context = [self._items.to_wire(one) for one in input] if is_given(input) else None
+        context = [self._items.to_wire(item) for item in input] if is_given(input) else None
         handle = self._client.create_response(
             instructions=instructions,
             conversation=conversation,
@@ -348,7 +353,12 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
                 pass
 
     async def update_instructions(self, instructions: str) -> None:
-        """Raises `llm.RealtimeError` when the server refuses them; the old ones stay then."""
+        """Replace the agent's instructions, and wait 5 s at most for the server to take them.
+
+        Raises:
+            llm.RealtimeError: the server refused them, and the old ones stay; or the session has
+                ended.
+        """
         configuration = self._configuration
         async with self._options_lock:
             with as_framework_error("update_instructions"):
@@ -360,7 +370,12 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
                     raise
 
     async def update_tools(self, tools: list[llm.Tool]) -> None:
-        """Raises `llm.RealtimeError` when the server refuses them; the old ones stay then."""
+        """Replace the tools, and wait 5 s at most for the server to take them.
+
+        Raises:
+            llm.RealtimeError: the server refused them, and the old ones stay; or the session has
+                ended.
+        """
         configuration = self._configuration
         async with self._options_lock:
             with as_framework_error("update_tools"):
@@ -383,7 +398,7 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
         except TimeoutError:
             logger.warning("the server did not confirm %s in time", ", ".join(part))
         except ConnectionClosed as closed:
-            if self._lifeline.over:
+            if self._connectivity.over:
                 raise realtime_error("realtime session closed") from closed
             # A new connection is told the whole configuration, this part included.
 
@@ -455,7 +470,10 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
                     pass
 
     def commit_audio(self) -> None:
-        """Make the audio so far a user message; less than 100 ms would be refused (P-224)."""
+        """Make the audio so far a user message.
+
+        With 100 ms or less nothing is sent: the server would refuse it (P-224).
+        """
         with as_framework_error("commit_audio"):
             for piece in self._microphone.flush():
                 self._append(piece)
@@ -469,6 +487,7 @@ class RealtimeSession(llm.RealtimeSession[RawHook]):
                 pass
 
     def clear_audio(self) -> None:
+        """Forget the audio that is not committed, here and on the server."""
         self._microphone.clear()
         with as_framework_error("clear_audio"):
             try:

@@ -170,4 +170,4 @@ def _confidence(logprobs: Any) -> float | None:
     """How sure the transcriber was: the geometric mean of its tokens' probabilities."""
     if not logprobs:
         return None
-    return math.exp(sum(one.logprob or 0.0 for one in logprobs) / len(logprobs))
+    return math.exp(sum(token.logprob or 0.0 for token in logprobs) / len(logprobs))

@@ -29,6 +29,10 @@ class Admission:
         max_in_flight: how many responses may occupy the server at once, both lanes together.
             None sets no limit; 1 is the single-slot model.
         busy_backoff: seconds to wait after a first refusal that says nothing of how long.
+
+    Attributes:
+        horizon: responses with a higher number are not sent yet, for there is no server to send
+            them to; infinite while there is one.
     """
 
     __slots__ = (
@@ -42,11 +46,10 @@ class Admission:
     def __init__(self, max_in_flight: int | None = None, busy_backoff: float = 0.05) -> None:
         self._max_in_flight = max_in_flight
         self._busy_backoff = busy_backoff
-        # Responses with a higher number are not sent yet: there is no server to send them to.
         self.horizon: float = inf
         # Invariant: these are exactly the responses for which `response.occupies` is true.
         self._occupants: dict[Lane, dict[int, Response]] = {lane: {} for lane in Lane}
-        # Invariant: these are exactly the QUEUED responses, in the order of `_turn`.
+        # Invariant: these are exactly the QUEUED responses, in the order of `_order`.
         self._waiting: dict[Lane, list[Response]] = {lane: [] for lane in Lane}
 
     def update(self, response: Response) -> None:
@@ -58,9 +61,9 @@ class Admission:
             occupants.pop(response.number, None)
         queue = self._waiting[response.lane]
         if response.state is _QUEUED:
-            insort(queue, response, key=_turn)
+            insort(queue, response, key=_order)
         elif queue:
-            at = bisect_left(queue, _turn(response), key=_turn)
+            at = bisect_left(queue, _order(response), key=_order)
             if at < len(queue) and queue[at] is response:
                 del queue[at]
 
@@ -102,7 +105,7 @@ class Admission:
             and queue[0].not_before <= now
             and self.is_free(lane)
         ]
-        return min(ready, key=lambda one: one.number, default=None)
+        return min(ready, key=lambda response: response.number, default=None)
 
     def next_retry(self, now: float) -> float | None:
         """When a response that was told to come back later may be tried again."""
@@ -126,7 +129,8 @@ class Admission:
         if response.lane is not Lane.DEFAULT:
             # Refused by a server with one slot in all (P-306), for whichever lane it serves now.
             return self._backoff(response)
-        if any(one is not response for one in self._occupants[Lane.DEFAULT].values()):
+        occupants = self._occupants[Lane.DEFAULT].values()
+        if any(occupant is not response for occupant in occupants):
             return 0.0
         # P-50: the blocker that the message names may be over already by the time it is read.
         # The text is a hint for the pause, no more; nothing but the pause depends on it.
@@ -140,7 +144,7 @@ class Admission:
         return min(2.0, self._busy_backoff * 2.0**response.attempts)
 
 
-def _turn(response: Response) -> tuple[bool, int]:
+def _order(response: Response) -> tuple[bool, int]:
     """First come, first served, except that a create that took the lane by force goes first."""
     forceful = response.on_busy is OnBusy.REPLACE and response.lane is Lane.DEFAULT
     return not forceful, response.number

@@ -78,7 +78,7 @@ class Configuration:
     def updated(self, event: SessionUpdated, now: float, effects: Effects) -> None:
         self._told = event.session
         self._show(event.session)
-        request = self._requests.answered(RequestKind.SESSION_UPDATE)
+        request = self._requests.find(RequestKind.SESSION_UPDATE)
         if request is not None and self._shared and not stands_in(request.payload, event.session):
             request = None  # another controller's update (P-380)
         if request is not None:

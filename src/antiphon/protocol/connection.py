@@ -6,7 +6,8 @@ causes, and the shell carries them out at once. One object per socket: after a r
 follows the old one, and nothing is reset.
 
 This file routes; the parts know the rules: `responses` (and its table in `response`), `requests`,
-`items`, `input_audio`, `configuration`, `playback`; `handover` from one connection to the next.
+`items`, `input_audio`, `configuration`, `playback`, `playouts`; `handover` from one connection to
+the next.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -72,7 +72,7 @@ class Conversation:
 
     @property
     def owes(self) -> bool:
-        """Whether there is any of that."""
+        """Whether anything is `unanswered`."""
         return bool(self._unanswered)
 
     def add(self, item: Item, previous_item_id: str | None) -> None:

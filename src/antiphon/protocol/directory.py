@@ -27,6 +27,12 @@ class Directory:
 
     Args:
         prefix: starts every key made here; unique to this connection.
+        options: whether metadata comes back, and whether responses are announced.
+        requests: the connection's, among them the creates that are not answered yet.
+
+    Attributes:
+        by_id: the responses by the server's id.
+        learned: set when it turns out that no key ever comes back; whoever reports it resets it.
     """
 
     __slots__ = (
@@ -45,7 +51,6 @@ class Directory:
         self._in_order = not (options.echoes_metadata and options.announces)
         # Whether a key of ours has ever come back: then what comes without one is not ours.
         self._echoed = False
-        # Set when it turns out that none ever does.
         self.learned = False
         self._requests = requests
         self._number = 0
@@ -137,7 +142,7 @@ class Directory:
         """
         unnamed = self._unnamed()
         lane = lane_of(resource)
-        of_lane = next((one for one in unnamed if one.lane is lane), None)
+        of_lane = next((response for response in unnamed if response.lane is lane), None)
         if of_lane is None and not (turn and lane is Lane.DEFAULT):
             return next(iter(unnamed), None)
         return of_lane

@@ -93,7 +93,7 @@ class PlaybackEnded(msgspec.Struct):
 
 
 class Interrupted(msgspec.Struct):
-    """Every response that this interruption named is settled; its receipt is final."""
+    """All that this interruption asked about is known; its receipt is final."""
 
     interruption: "Interruption"
 

@@ -108,7 +108,7 @@ class Handover:
         if self._lives_on:
             # Whether the server read what was not answered, nobody knows: it is refused.
             in_flight = (*lost._responses.unsettled, *lost._playouts.on_air)
-            self._on_air = [one for one in dict.fromkeys(in_flight) if one.id]
+            self._on_air = [response for response in dict.fromkeys(in_flight) if response.id]
             return
         for audio in lost._input_audio.latest:
             self.hold_audio(audio)

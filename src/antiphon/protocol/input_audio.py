@@ -82,6 +82,9 @@ class InputAudio:
         replies: whether the server answers by itself the turns that it finds.
         interrupts: whether it stops answering when the user begins to speak (P-191).
         awaits_reply: whether there is a turn that it has not answered yet, and would.
+        bytes_per_ms: bytes per ms of the session's input format.
+        sent_bytes: all that was sent over this connection.
+        uncommitted_bytes: what of that is in no item yet.
     """
 
     __slots__ = (
@@ -194,10 +197,10 @@ class InputAudio:
     # --- told -----------------------------------------------------------------------------------
 
     def cleared(self, event: InputAudioBufferCleared, now: float, effects: Effects) -> None:
-        self._requests.answer(self._requests.answered(RequestKind.CLEAR), None, effects)
+        self._requests.answer(self._requests.find(RequestKind.CLEAR), None, effects)
 
     def committed(self, event: InputAudioBufferCommitted, now: float, effects: Effects) -> None:
-        request = self._requests.answered(RequestKind.COMMIT)
+        request = self._requests.find(RequestKind.COMMIT)
         if request is None:
             self.forget()
             self.awaits_reply = self.replies

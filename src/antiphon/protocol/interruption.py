@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from antiphon.protocol.playout import PlaybackKind, Playout, PlayoutState
+from antiphon.protocol.playout import PlaybackKind, PlayoutState
 from antiphon.protocol.response import Cause, Lane, Outcome, OutcomeKind, Response
 from antiphon.protocol.times import ResponseTimes
 
@@ -114,7 +114,13 @@ _PENDING = frozenset({PlayoutState.UNWANTED, PlayoutState.CLEARING, PlayoutState
 
 
 class Interruption:
-    """An interruption under way. `owner` belongs to the shell."""
+    """An interruption under way. `owner` belongs to the shell.
+
+    Attributes:
+        responses: what it names, each once.
+        playback: what it does about sound that it cannot silence alone.
+        waiting: those of which not all is known yet that it asked about.
+    """
 
     __slots__ = ("_kept", "asked", "owner", "playback", "responses", "waiting")
 
@@ -130,23 +136,19 @@ class Interruption:
         self.responses = tuple(dict.fromkeys(responses))
         # Those whose sound was not asked to be silent.
         self._kept: set[Response] = set()
-        # Invariant: those of which not all is known that was asked about.
-        self.waiting = {
-            one
-            for one in self.responses
-            if one.outcome is None or (one.playout is not None and _is_open(one.playout))
-        }
+        self.waiting = {response for response in self.responses if _is_open(response)}
         self.owner: Any = None
 
     @property
     def settled(self) -> bool:
+        """Whether its receipt is final."""
         return not self.waiting
 
     def keep(self, response: Response) -> None:
         """Its sound is left alone."""
         self._kept.add(response)
 
-    def response_settled(self, response: Response) -> bool:
+    def note(self, response: Response) -> bool:
         """Take note of what is known of it now; True when that was the last that was missing."""
         if response not in self.waiting or response.outcome is None or self._pending(response):
             return False
@@ -157,33 +159,33 @@ class Interruption:
         """What is known so far; final once `settled`."""
         return Receipt(tuple(map(self._entry, self.responses)), self.asked)
 
-    def _pending(self, one: Response) -> bool:
-        playout = one.playout
-        return playout is not None and playout.state in _PENDING and one not in self._kept
+    def _pending(self, response: Response) -> bool:
+        playout = response.playout
+        return playout is not None and playout.state in _PENDING and response not in self._kept
 
-    def _entry(self, one: Response) -> ReceiptEntry:
-        playback = self._playback(one)
-        heard = one.playout.heard_ms if one.playout is not None else None
+    def _entry(self, response: Response) -> ReceiptEntry:
+        playback = self._playback(response)
+        heard = response.playout.heard_ms if response.playout is not None else None
         return ReceiptEntry(
-            response_id=one.id,
-            lane=one.lane,
-            purpose=one.purpose,
-            outcome=one.outcome or Outcome(OutcomeKind.UNSETTLED),
-            cancel_sent=one.cancel_event_id is not None,
+            response_id=response.id,
+            lane=response.lane,
+            purpose=response.purpose,
+            outcome=response.outcome or Outcome(OutcomeKind.UNSETTLED),
+            cancel_sent=response.cancel_event_id is not None,
             playback=playback,
             heard_ms=0 if playback is PlaybackKind.NONE else heard,
             times=one.times,
         )
 
-    def _playback(self, one: Response) -> PlaybackKind:
-        playout = one.playout
+    def _playback(self, response: Response) -> PlaybackKind:
+        playout = response.playout
         if playout is None:
-            # A reader of its own: what it was given by then is its business.
-            if one.audio_part is None:
+            # The program reads the audio itself: what it was given by then is its business.
+            if response.audio_part is None:
                 return PlaybackKind.NONE
-            finished = one.cause is Cause.FINISHED
+            finished = response.cause is Cause.FINISHED
             return PlaybackKind.PLAYED if finished else PlaybackKind.CLEARED
-        if one in self._kept and not playout.settled:
+        if response in self._kept and not playout.settled:
             return PlaybackKind.KEPT if playout.sound else PlaybackKind.NONE
         return playout.kind or PlaybackKind.UNSETTLED
 
@@ -197,18 +199,23 @@ def meant(scope: Scope, candidates: Iterable[Response]) -> list[Response]:
     """
     lanes = _LANES[scope]
     return [
-        one for one in candidates if one.lane in lanes and (one.interruptible or _stopping(one))
+        response
+        for response in candidates
+        if response.lane in lanes and (response.interruptible or _stopping(response))
     ]
 
 
-def _is_open(playout: Playout) -> bool:
-    """Whether silence was asked for and has not come, or is about to be asked for."""
-    return playout.state in _PENDING or playout.audible
+def _is_open(response: Response) -> bool:
+    """Whether it has no outcome, or silence was asked of it, or will be now, and has not come."""
+    if response.outcome is None:
+        return True
+    playout = response.playout
+    return playout is not None and (playout.state in _PENDING or playout.audible)
 
 
-def _stopping(one: Response) -> bool:
+def _stopping(response: Response) -> bool:
     """Whether it was asked to stop, by its own `cancel()`, say."""
-    playout = one.playout
+    playout = response.playout
     if playout is not None and playout.state in (PlayoutState.DUE, PlayoutState.PLAYING):
         return False
-    return not one.in_flight
+    return not response.in_flight

@@ -42,6 +42,10 @@ class Items:
         prefix: begins every item id made here.
         requests: the connection's.
         remembered: of how many out-of-band items it is known that they are such.
+
+    Attributes:
+        conversation: the mirror.
+        truncates: whether the server knows how to truncate, as far as is known.
     """
 
     __slots__ = (
@@ -71,7 +75,6 @@ class Items:
         # Items that the server knows as words, since it was told them again (P-226); None: all.
         self._in_words: set[str] | None = set()
         self.conversation = Conversation()
-        # Whether the server knows how to truncate, as far as is known.
         self.truncates = True
 
     # --- asked ----------------------------------------------------------------------------------
@@ -199,7 +202,7 @@ class Items:
         item_id = event.item.id
         if not item_id or item_id in self._out_of_band:
             return
-        request = self._requests.answered(RequestKind.ITEM_CREATE, item_id)
+        request = self._requests.find(RequestKind.ITEM_CREATE, item_id)
         previous = event.previous_item_id or None
         if request is not None:
             self.conversation.admit(item_id)
@@ -216,17 +219,17 @@ class Items:
             self.added(event, now, effects)
 
     def retrieved(self, event: ConversationItemRetrieved, now: float, effects: Effects) -> None:
-        request = self._requests.answered(RequestKind.ITEM_RETRIEVE, event.item.id or None)
+        request = self._requests.find(RequestKind.ITEM_RETRIEVE, event.item.id or None)
         self._requests.answer(request, event.item, effects)
 
     def truncated(self, event: ConversationItemTruncated, now: float, effects: Effects) -> None:
         if event.item_id:
             self.conversation.truncate(event.item_id, event.content_index or 0)
-        request = self._requests.answered(RequestKind.ITEM_TRUNCATE, event.item_id or None)
+        request = self._requests.find(RequestKind.ITEM_TRUNCATE, event.item_id or None)
         self._requests.answer(request, None, effects)
 
     def deleted(self, event: ConversationItemDeleted, now: float, effects: Effects) -> None:
-        request = self._requests.deleted(event.item_id or None)
+        request = self._requests.find_deletion(event.item_id or None)
         item_id = event.item_id or (request.subject if request is not None else None)
         if item_id:
             self.conversation.delete(item_id)
@@ -249,7 +252,7 @@ class Items:
 
     def in_conversation(self, item_ids: Sequence[str]) -> list[str]:
         """Those that no response brought forth out of band: the server keeps none of these."""
-        return [one for one in item_ids if one not in self._out_of_band]
+        return [item_id for item_id in item_ids if item_id not in self._out_of_band]
 
     def learn(self, item: Item) -> None:
         """An item of a response of the default conversation is complete."""

@@ -76,7 +76,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             if not isinstance(getattr(self, name), bool):
                 raise LocalProtocolError(f"{name} must be True or False")
         known = isinstance(self.tolerances, frozenset)
-        if not known or not all(isinstance(one, Tolerance) for one in self.tolerances):
+        if not known or not all(isinstance(member, Tolerance) for member in self.tolerances):
             raise LocalProtocolError("tolerances must be a frozenset of Tolerance")
 
     @classmethod

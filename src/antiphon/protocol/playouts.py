@@ -80,13 +80,15 @@ class Playouts:
     @property
     def audible(self) -> list[Response]:
         """Those of which something is heard, or will be; oldest first."""
-        return [one for one, playout in self._known.items() if playout.audible]
+        return [response for response, playout in self._known.items() if playout.audible]
 
     @property
     def on_air(self) -> list[Response]:
         """Those, and whatever may begin to play although it was asked to be silent (P-406)."""
         return [
-            one for one, p in self._known.items() if p.audible or p.state is PlayoutState.UNWANTED
+            response
+            for response, playout in self._known.items()
+            if playout.audible or playout.state is _S.UNWANTED
         ]
 
     def of(self, response: Response) -> Playout:
@@ -102,7 +104,9 @@ class Playouts:
 
     def take_over(self, others: "Playouts") -> None:
         """What a player in this process plays goes on when the connection is another."""
-        self._known.update((one, p) for one, p in others._known.items() if p.local and p.audible)
+        for response, playout in others._known.items():
+            if playout.local and playout.audible:
+                self._known[response] = playout
 
     # --- what the caller asks -------------------------------------------------------------------
 
@@ -115,7 +119,7 @@ class Playouts:
         meant, mode = interruption.responses, interruption.playback
         if not self._call and not self._known:
             return
-        shared = [one for one in self.audible if one not in meant and self._wanted(one)]
+        shared = any(_is_wanted(other) for other in self.audible if other not in meant)
         for response in meant:
             asks = self._call and response.outcome is None
             playout = self.of(response) if asks else response.playout
@@ -180,22 +184,22 @@ class Playouts:
         """It is being heard from now on."""
         playout = self.of(response)
         asked = playout.state in _ASKED
-        others = [one for one in self.audible if one is not response]
+        others = [other for other in self.audible if other is not response]
         playout.begun = playout.sound = True
         if response.first_heard_at is None:
             response.first_heard_at = now
-        if asked and not playout.local and any(self._wanted(one) for one in others):
+        if asked and not playout.local and any(map(_is_wanted, others)):
             self._fire(response, playout, _I.KEEP, now, effects)
             for watcher in response.watchers:
                 watcher.keep(response)
             tell_watchers(response, effects)
         else:
             self._fire(response, playout, _I.STARTED, now, effects)
-        for one in others:
-            other = one.playout
-            if other is not None and other.state is _S.PLAYING and other.generated:
+        for other in others:
+            its = other.playout
+            if its is not None and its.state is _S.PLAYING and its.generated:
                 # P-407: they are played one after the other, so its `stopped` should be here.
-                self._set_deadline(other, now + self._options.playback_timeout)
+                self._set_deadline(its, now + self._options.playback_timeout)
         self._send_clear(now, effects)
 
     def rejoin(self, response: Response, now: float, effects: Effects) -> None:
@@ -224,7 +228,8 @@ class Playouts:
     ) -> None:
         """The rest of it is heard by nobody. On a call: nor of anything else in the buffer."""
         if response is None:  # P-416: some do not say whose
-            response = next((one for one in self.audible if _state(one) is _S.PLAYING), None)
+            playing = (heard for heard in self.audible if _state(heard) is _S.PLAYING)
+            response = next(playing, None)
         playout = self.of(response) if response is not None else None
         if response is not None and playout is not None:
             if heard_ms is not None:
@@ -235,10 +240,10 @@ class Playouts:
                 self._truncate(response, heard_ms, now, effects)
         if playout is None or not playout.local:
             # P-414: one buffer. Whether each gets a `cleared` of its own is not known.
-            for one in self.audible:
-                other = one.playout
-                if other is not None and not other.local and other.state is _S.CLEARING:
-                    self._clear(one, other, now, effects)
+            for other in self.audible:
+                its = other.playout
+                if its is not None and not its.local and its.state is _S.CLEARING:
+                    self._clear(other, its, now, effects)
 
     def truncated(self, item_id: str, heard_ms: int, now: float, effects: Effects) -> None:
         """So much of this item was heard: the server says so by itself on a call (P-422).
@@ -292,14 +297,14 @@ class Playouts:
     def due(self, playout: Playout, now: float, effects: Effects) -> None:
         """The playout's deadline has come."""
         playout.deadline = None
-        response = next((one for one, its in self._known.items() if its is playout), None)
+        of = (response for response, its in self._known.items() if its is playout)
+        response = next(of, None)
         if response is None:
             return  # forgotten
         if playout.cut and playout.heard_ms is None and playout.told_ms:
             playout.heard_ms = sum(playout.told_ms.values())  # R-42: what came before `cleared`
-        if playout.state not in _WAITS_FOR_START or not any(
-            _state(one) in (_S.PLAYING, _S.CLEARING) for one in self.audible
-        ):
+        plays = any(_state(heard) in (_S.PLAYING, _S.CLEARING) for heard in self.audible)
+        if playout.state not in _WAITS_FOR_START or not plays:
             self._fire(response, playout, _I.OVERDUE, now, effects)
         elif playout.state is _S.UNWANTED:
             # A receipt waits for it, and nobody knows for how long the other plays on.
@@ -392,10 +397,6 @@ class Playouts:
         self._deadlines.discard(playout.deadline)
         playout.deadline = self._deadlines.add(when, self.due, playout)
 
-    def _wanted(self, response: Response) -> bool:
-        """Whether it is to be heard: audible, and nobody asked it to be silent."""
-        return _state(response) in (_S.DUE, _S.PLAYING)
-
     def _forget_one(self) -> None:
         for response, playout in self._known.items():
             if playout.settled:
@@ -407,9 +408,14 @@ def tell_watchers(response: Response, effects: Effects) -> None:
     """Part of what became of it is known: the receipts that waited for just that are final."""
     watchers = response.watchers
     if watchers:
-        over = [watcher for watcher in watchers if watcher.response_settled(response)]
-        response.watchers = [one for one in watchers if response in one.waiting]
+        over = [watcher for watcher in watchers if watcher.note(response)]
+        response.watchers = [watcher for watcher in watchers if response in watcher.waiting]
         effects.extend(Interrupted(watcher) for watcher in over)
+
+
+def _is_wanted(response: Response) -> bool:
+    """Whether it is to be heard: audible, and nobody asked it to be silent."""
+    return _state(response) in (_S.DUE, _S.PLAYING)
 
 
 def _state(response: Response) -> PlayoutState | None:

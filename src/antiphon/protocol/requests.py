@@ -81,7 +81,14 @@ _ANSWERED_BY_EVENTS = frozenset({RequestKind.RESPONSE_CANCEL, RequestKind.OUTPUT
 class Request(msgspec.Struct, eq=False):
     """One client event that awaits its answer. `owner` belongs to the shell.
 
-    `event` is there where it can be sent again, should the connection be lost before the answer.
+    Attributes:
+        event_id: by which an error names it.
+        kind: the type of the event.
+        subject: the item that it is about.
+        response: the response that it creates or cancels.
+        payload: what it takes to make sense of the answer; depends on the kind.
+        event: set where it can be sent again, should the connection be lost before the answer.
+        deadline: when the answer is too late.
     """
 
     event_id: str
@@ -104,6 +111,11 @@ class Requests:
         prefix: begins every event id made here; unique to this connection.
         deadlines: the connection's.
         timeout: how long the server may take to answer, in seconds.
+
+    Attributes:
+        online: whether there is a socket.
+        lost: whether the connection is gone for good.
+        held: what waits for a socket; empty while online.
     """
 
     __slots__ = (
@@ -128,7 +140,6 @@ class Requests:
         self._by_kind: dict[RequestKind, dict[str, Request]] = {kind: {} for kind in RequestKind}
         self.online = True
         self.lost = False
-        # What waits for a socket. Invariant: empty while online.
         self.held = Held()
 
     def __len__(self) -> int:
@@ -205,23 +216,24 @@ class Requests:
     def get(self, event_id: str | None) -> Request | None:
         return self._by_event_id.get(event_id) if event_id else None
 
-    def answered(self, kind: RequestKind, subject: str | None = None) -> Request | None:
-        """The oldest request of this kind, about this item if one is named: it is answered."""
+    def find(self, kind: RequestKind, subject: str | None = None) -> Request | None:
+        """The oldest request of this kind, about this item if one is named."""
         for request in self._by_kind[kind].values():
             if request.subject == subject:
                 return request
         return None
 
-    def deleted(self, item_id: str | None) -> Request | None:
+    def find_deletion(self, item_id: str | None) -> Request | None:
         """The request to delete this item.
 
         P-313: one server leaves the id empty. It answers in order, so it means the oldest.
         """
         if item_id is not None:
-            return self.answered(RequestKind.ITEM_DELETE, item_id)
+            return self.find(RequestKind.ITEM_DELETE, item_id)
         return next(iter(self._by_kind[RequestKind.ITEM_DELETE].values()), None)
 
     def all(self) -> list[Request]:
+        """All that is not answered yet, in the order in which it was sent."""
         return list(self._by_event_id.values())
 
     def pending(self, kind: RequestKind) -> list[Request]:

@@ -344,8 +344,8 @@ ON_DEADLINE: dict[ResponseState, tuple[ResponseInput, Cause | None, Outcome]] = 
 
 
 class Response:
-    """One response as the client knows it. Plain data; the parts of one
-    `Connection` change it, each the fields that its rules are about.
+    """One response as the client knows it. Plain data; the parts of a `Connection` change it, each
+    the fields that its rules are about.
 
     `owner` belongs to the shell, which hangs its handle there; the core never looks at it.
     """

@@ -84,6 +84,8 @@ class Responses:
 
     Args:
         prefix: starts every key made here; unique to this connection.
+        options: timeouts, limits, tolerances.
+        requests, deadlines, produced, playouts, input_audio: the connection's.
     """
 
     __slots__ = (
@@ -179,8 +181,9 @@ class Responses:
             # One that was to replace another and still waits for that would hold the lane by now,
             # had the server been quicker: what comes of this must not depend on that.
             held = admission.occupants(lane)
-            soon = (one for one in admission.waiting(lane) if one.on_busy is OnBusy.REPLACE)
-            replaced = [one for one in (*held, *soon) if one.interruptible]
+            waiting = admission.waiting(lane)
+            soon = [queued for queued in waiting if queued.on_busy is OnBusy.REPLACE]
+            replaced = [older for older in (*held, *soon) if older.interruptible]
             self._machine.fire(response, _I.HOLD_CREATE, effects, now)
             self._stop(replaced, now, effects)
             self._machine.pump(now, effects)
@@ -209,9 +212,8 @@ class Responses:
 
         It may be wanted where a create that was not cancelled still waits for its name.
         """
-        if not self._early or any(
-            one.state is _S.REQUESTED for one in self._machine.unsettled.values()
-        ):
+        unsettled = self._machine.unsettled.values()
+        if not self._early or any(response.state is _S.REQUESTED for response in unsettled):
             return
         for response in self._early:
             self._early.take(response)
@@ -441,7 +443,8 @@ class Responses:
         """
         if error.type == "invalid_request_error" or says_busy(error):
             return  # that is about something that was sent
-        active = [one for one in self._machine.unsettled.values() if one.state is _S.ACTIVE]
+        unsettled = self._machine.unsettled.values()
+        active = [response for response in unsettled if response.state is _S.ACTIVE]
         if len(active) == 1:
             (response,) = active
             response.doubt = error

@@ -171,11 +171,11 @@ def test_a_line_that_is_lost_at_once_is_no_line() -> None:
     run_virtual(main())
 
 
-def test_forgetting_everything_ends_every_call() -> None:
+def test_closing_ends_every_call() -> None:
     async def main() -> None:
         connector = MemoryConnector()
         up, rings = connector.calls.place(), connector.calls.ring()
-        connector.calls.forget()
+        connector.calls.close()
         assert up.state is rings.state is CallState.OVER
         assert list(connector.calls) == []
 

@@ -50,9 +50,9 @@ def test_interruption_is_settled_with_its_last_response() -> None:
     interruption = Interruption([one, other, one])
     assert interruption.responses == (one, other) and not interruption.settled
     other.outcome = Outcome(OutcomeKind.CANCELLED)
-    assert not interruption.response_settled(other)
+    assert not interruption.note(other)
     one.outcome = Outcome(OutcomeKind.CANCELLED)
-    assert interruption.response_settled(one) and interruption.settled
+    assert interruption.note(one) and interruption.settled
 
 
 def test_receipt_sorts_by_what_became_of_each() -> None:

@@ -53,16 +53,16 @@ def test_request_is_found_by_its_event_id_until_it_is_removed() -> None:
 def test_oldest_request_of_a_kind_is_answered_first() -> None:
     one, other = Request("e1", Kind.CLEAR), Request("e2", Kind.CLEAR)
     made = requests(one, other)
-    assert made.answered(Kind.CLEAR) is one
-    assert made.answered(Kind.COMMIT) is None
+    assert made.find(Kind.CLEAR) is one
+    assert made.find(Kind.COMMIT) is None
 
 
 def test_item_requests_are_told_apart_by_item() -> None:
     one = Request("e1", Kind.ITEM_DELETE, subject="item_1")
     other = Request("e2", Kind.ITEM_DELETE, subject="item_2")
     made = requests(one, other)
-    assert made.answered(Kind.ITEM_DELETE, "item_2") is other
-    assert made.answered(Kind.ITEM_DELETE, "item_3") is None
+    assert made.find(Kind.ITEM_DELETE, "item_2") is other
+    assert made.find(Kind.ITEM_DELETE, "item_3") is None
 
 
 def test_echo_decides_whatever_else_the_error_says() -> None:

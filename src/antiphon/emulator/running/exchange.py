@@ -1,6 +1,5 @@
 """The calls of one emulator: placed, rung, found by their ids, and let go when they are over."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -17,7 +16,6 @@ from antiphon.emulator.scripts.script import Script
 __all__ = ["Exchange", "Settings"]
 
 Json = dict[str, Any]
-REMEMBERED = 1000
 # A call that nobody ends lasts an hour.
 MAX_CALLS = 1000
 
@@ -60,7 +58,6 @@ class Exchange:
         self.max_calls = MAX_CALLS
         self._settings = settings
         self._calls: dict[str, EmulatedCall] = {}
-        self._over: OrderedDict[str, None] = OrderedDict()
         self._made = 0
 
     def __iter__(self) -> Iterator[EmulatedCall]:
@@ -77,10 +74,6 @@ class Exchange:
     def get(self, call_id: str) -> EmulatedCall | None:
         """The call of this id, while it rings or is up."""
         return self._calls.get(call_id)
-
-    def was(self, call_id: str) -> bool:
-        """Whether there was such a call, and it is over."""
-        return call_id in self._over
 
     def place(self, session: Mapping[str, Any] | None = None) -> EmulatedCall:
         """A browser has called and was answered; without sound, unless media is added.
@@ -130,11 +123,6 @@ class Exchange:
         for call in self:
             call.shut_down()
 
-    def forget(self) -> None:
-        """End every call, and know of none, as between two tests."""
-        self.close()
-        self._over.clear()
-
     def _make(self, kind: CallKind, model: str) -> EmulatedCall:
         settings = self._settings
         call = Call(
@@ -154,6 +142,3 @@ class Exchange:
 
     def _ended(self, call: EmulatedCall) -> None:
         self._calls.pop(call.id, None)
-        self._over[call.id] = None
-        if len(self._over) > REMEMBERED:
-            self._over.popitem(last=False)

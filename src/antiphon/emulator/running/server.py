@@ -287,7 +287,7 @@ class EmulatorServer:
         """Cut all connections and forget all sessions, as between two tests."""
         for connection in list(self._connections):
             connection.cut()
-        self.calls.forget()
+        self.calls.close()
         self.sessions.clear()
 
     # Telephones

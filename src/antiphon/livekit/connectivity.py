@@ -8,10 +8,10 @@ from antiphon import ConnectError, ConnectionClosed, Session
 from antiphon.livekit.metrics import connection_metrics
 from antiphon.livekit.telling import Teller
 
-__all__ = ["Lifeline"]
+__all__ = ["Connectivity"]
 
 
-class Lifeline:
+class Connectivity:
     """Tells of losses, attempts, reconnects and the end.
 
     Args:
