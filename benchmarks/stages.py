@@ -13,8 +13,9 @@ from collections.abc import Callable
 
 from pybase64 import b64decode
 
+from antiphon.wire.codec import Codec
 from benchmarks.harness import keep
-from tests.helpers.cost import CODEC, audio_delta, flowing
+from tests.helpers.cost import audio_delta, flowing
 
 __all__ = ["measure"]
 
@@ -34,9 +35,10 @@ def _best(work: Callable[[], None]) -> float:
 
 async def _stages() -> dict[str, float]:
     _, link, handle = flowing()
+    codec = Codec()
     frames = [audio_delta(number, os.urandom(4800)) for number in range(_BATCH)]
     texts = [frame[-6402:-2] for frame in frames]
-    events = [CODEC.decode(frame) for frame in frames]
+    events = [codec.decode(frame) for frame in frames]
     heard = 0
 
     async def read() -> None:
@@ -49,7 +51,7 @@ async def _stages() -> dict[str, float]:
 
     def decode() -> None:
         for frame in frames:
-            CODEC.decode(frame)
+            codec.decode(frame)
 
     def core() -> None:
         for event in events:

@@ -17,6 +17,7 @@ from antiphon.protocol.connection import Connection
 from antiphon.protocol.effects import Effects, Interrupted, Send
 from antiphon.protocol.interruption import Interruption, PlaybackMode, Receipt, Scope
 from antiphon.protocol.options import Options
+from antiphon.protocol.playouts import is_wanted
 from antiphon.protocol.response import Response
 from antiphon.wire.client_events import (
     OutputAudioBufferClear,
@@ -142,7 +143,7 @@ class Meeting:
                 self.over[effect.interruption] = (self.story.now, receipt)
 
     def _note_clear(self) -> None:
-        wanted = [one for one in self.core.playouts.audible if self.core.playouts._wanted(one)]
+        wanted = [*filter(is_wanted, self.core.playouts.audible)]
         if not self._always:
             assert not wanted, f"I12: {wanted} would fall silent too\n{self.trace()}"
 

@@ -136,7 +136,11 @@ class Interruption:
         self.responses = tuple(dict.fromkeys(responses))
         # Those whose sound was not asked to be silent.
         self._kept: set[Response] = set()
-        self.waiting = {response for response in self.responses if _is_open(response)}
+        self.waiting = {
+            response
+            for response in self.responses
+            if response.outcome is None or _is_open(response)
+        }
         self.owner: Any = None
 
     @property
@@ -174,7 +178,7 @@ class Interruption:
             cancel_sent=response.cancel_event_id is not None,
             playback=playback,
             heard_ms=0 if playback is PlaybackKind.NONE else heard,
-            times=one.times,
+            times=response.times,
         )
 
     def _playback(self, response: Response) -> PlaybackKind:
@@ -206,9 +210,7 @@ def meant(scope: Scope, candidates: Iterable[Response]) -> list[Response]:
 
 
 def _is_open(response: Response) -> bool:
-    """Whether it has no outcome, or silence was asked of it, or will be now, and has not come."""
-    if response.outcome is None:
-        return True
+    """Whether silence was asked of it and has not come, or is about to be asked of it."""
     playout = response.playout
     return playout is not None and (playout.state in _PENDING or playout.audible)
 

@@ -23,7 +23,7 @@ from antiphon.protocol.requests import Request, RequestKind, Requests
 from antiphon.protocol.response import Lane, Outcome, OutcomeKind, Response
 from antiphon.wire.client_events import OutputAudioBufferClear
 
-__all__ = ["Playouts", "tell_watchers"]
+__all__ = ["Playouts", "is_wanted", "tell_watchers"]
 
 _S, _I, _K = PlayoutState, PlayoutInput, PlaybackKind
 
@@ -119,7 +119,7 @@ class Playouts:
         meant, mode = interruption.responses, interruption.playback
         if not self._call and not self._known:
             return
-        shared = any(_is_wanted(other) for other in self.audible if other not in meant)
+        shared = any(is_wanted(other) for other in self.audible if other not in meant)
         for response in meant:
             asks = self._call and response.outcome is None
             playout = self.of(response) if asks else response.playout
@@ -188,7 +188,7 @@ class Playouts:
         playout.begun = playout.sound = True
         if response.first_heard_at is None:
             response.first_heard_at = now
-        if asked and not playout.local and any(map(_is_wanted, others)):
+        if asked and not playout.local and any(map(is_wanted, others)):
             self._fire(response, playout, _I.KEEP, now, effects)
             for watcher in response.watchers:
                 watcher.keep(response)
@@ -413,7 +413,7 @@ def tell_watchers(response: Response, effects: Effects) -> None:
         effects.extend(Interrupted(watcher) for watcher in over)
 
 
-def _is_wanted(response: Response) -> bool:
+def is_wanted(response: Response) -> bool:
     """Whether it is to be heard: audible, and nobody asked it to be silent."""
     return _state(response) in (_S.DUE, _S.PLAYING)
 
