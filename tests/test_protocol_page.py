@@ -62,6 +62,34 @@ def test_tests_named_on_the_page_exist() -> None:
     assert missing == []
 
 
+def varied_by_knobs() -> set[int]:
+    return {
+        number
+        for spec in dataclasses.fields(Behaviour)
+        for number in numbers_in(CITED, str(spec.metadata["facts"]))
+    }
+
+
+def numbers_in(pattern: re.Pattern[str], text: str) -> set[int]:
+    pairs = pattern.findall(text)
+    return {n for first, last in pairs for n in range(int(first), int(last or first) + 1)}
+
+
+def test_every_fact_names_a_test_that_cites_it_or_says_why_there_is_none() -> None:
+    played = varied_by_knobs()
+    wrong = []
+    for number, row in facts().items():
+        names = re.findall(r"[\w/]+\.py", row[3])
+        cites = any(
+            number in numbers_in(CITED, (ROOT / "tests" / name).read_text())
+            or (number in played and ("knob_cases/" in name or name.endswith("test_knobs.py")))
+            for name in names
+        )
+        if not cites and not re.match("none: .", row[3]):
+            wrong.append(f"P-{number}: {row[3] or 'empty'}")
+    assert wrong == []
+
+
 def test_every_race_names_the_tests_that_play_it() -> None:
     races = {int(number): cells(row) for number, row in RACE.findall(PAGE.read_text())}
     assert list(races) == list(range(1, 43))
@@ -72,7 +100,7 @@ def test_every_race_names_the_tests_that_play_it() -> None:
         assert theirs, f"R-{number} has no test of the client"
         for name in names:
             text = (ROOT / "tests" / name).read_text()
-            said = {int(n) for a, b in RACES.findall(text) for n in range(int(a), int(b or a) + 1)}
+            said = numbers_in(RACES, text)
             said |= {int(n) for n in re.findall(r"def test_r(\d+)_", text)}
             assert number in said, f"{name} does not play R-{number}"
 
@@ -103,6 +131,6 @@ def test_a_document_without_a_place_is_refused() -> None:
 def test_every_knob_names_facts_that_exist() -> None:
     known = facts().keys()
     for spec in dataclasses.fields(Behaviour):
-        cited = {int(n) for pair in CITED.findall(spec.metadata["facts"]) for n in pair if n}
+        cited = numbers_in(CITED, spec.metadata["facts"])
         assert cited, f"{spec.name} names no fact"
         assert cited <= known, f"{spec.name} names facts that do not exist"

@@ -61,7 +61,7 @@ async def test_it_is_there_without_session_created_and_may_be_configured() -> No
     [
         ({"base_url": "https://h/v1"}, "wss://h/v1/realtime?call_id=rtc_1"),
         ({"url": "wss://h/v1/realtime"}, "wss://h/v1/realtime?call_id=rtc_1"),
-        ({"azure_endpoint": "https://h"}, "wss://h/openai/v1/realtime?call_id=rtc_1"),
+        ({"azure_endpoint": "https://h"}, "wss://h/openai/v1/realtime?call_id=rtc_1"),  # P-462
     ],
 )
 def test_its_address_names_the_call_and_no_model(settings: dict[str, Any], address: str) -> None:

@@ -37,6 +37,7 @@ def words(item: Json) -> list[str]:
 
 @virtual
 async def test_a_loss_is_typed_for_everything_in_flight_and_the_session_goes_on() -> None:
+    # P-278
     connector = MemoryConnector(Behaviour(), Script([say("Long.", ms=60_000).always()]))
     async with antiphon.connect(
         url="ws://localhost/v1/realtime", connector=connector, reconnect=QUICK
@@ -64,6 +65,7 @@ async def test_a_loss_is_typed_for_everything_in_flight_and_the_session_goes_on(
 
 @virtual
 async def test_configuration_and_conversation_are_replayed_without_out_of_band_items() -> None:
+    # P-31, P-278
     script = Script(
         [
             say("It is sunny.", ms=300).when(contains="weather"),
@@ -210,6 +212,7 @@ async def test_no_deadline_runs_while_offline() -> None:
 
 @virtual
 async def test_attempts_are_counted_and_the_last_failure_is_the_cause() -> None:
+    # P-273, P-277
     down = antiphon.ConnectError("down", status=503, retryable=True)
     peer = Peer(refusals=[None, down, down, down, down, down])
     session = await peer.connect(reconnect=QUICK)
@@ -238,6 +241,7 @@ async def test_attempts_are_counted_and_the_last_failure_is_the_cause() -> None:
     ],
 )
 async def test_some_codes_are_final(code: int, reason: str) -> None:
+    # P-270, P-272, P-274, P-277
     peer = Peer()
     session = await peer.connect(reconnect=QUICK)
     peer.line.lose(code, reason)
@@ -416,6 +420,7 @@ async def test_a_wrong_key_is_told_by_its_code() -> None:
 async def test_the_code_of_a_close_is_taken_from_its_reason_only_where_there_is_one(
     reason: str, code: str | None
 ) -> None:
+    # P-275
     peer = Peer(greets=False)
     opening = asyncio.ensure_future(_connect(peer))
     await asyncio.sleep(0.1)

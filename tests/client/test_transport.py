@@ -1,6 +1,7 @@
 """The real transport over real sockets: frames in pieces, refusals, closes, pings, cancellation."""
 
 import asyncio
+import base64
 import contextlib
 import gc
 import json
@@ -100,6 +101,17 @@ async def test_text_in_binary_frames_and_invalid_utf8_do_not_end_the_session() -
         await session.close()
 
 
+async def test_an_item_is_retrieved_with_all_its_audio() -> None:
+    # P-229: 2 MB in one message, twice as much as WebSocket libraries take by default.
+    sound = base64.b64encode(bytes(48 * 32_000)).decode()
+    part = antiphon.ContentPart(type="input_audio", audio=sound)
+    async with EmulatorServer() as server, antiphon.connect(url=server.url) as session:
+        item = antiphon.Item(type="message", role="user", content=[part])
+        made = await soon(session.create_item(item))
+        told = await soon(session.retrieve_item(made.id or ""))
+        assert told.content and told.content[0].audio == sound
+
+
 @pytest.mark.parametrize("whole", [True, False])
 async def test_a_message_over_the_transports_limit_ends_the_connection(whole: bool) -> None:
     async def play(ws: RawWebSocket) -> None:
@@ -158,6 +170,7 @@ async def test_a_connection_made_and_lost_in_one_read_is_a_connect_error_with_it
 async def test_the_servers_close_is_told_and_answered(
     payload: bytes, code: int, reason: str, echo: int
 ) -> None:
+    # P-271
     answers: list[tuple[int, bytes]] = []
 
     async def play(ws: RawWebSocket) -> None:
@@ -176,6 +189,7 @@ async def test_the_servers_close_is_told_and_answered(
 
 
 async def test_a_cut_has_no_code() -> None:
+    # P-271
     async def play(ws: RawWebSocket) -> None:
         await ws.begin()
         ws.cut()

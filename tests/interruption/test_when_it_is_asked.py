@@ -267,6 +267,7 @@ async def _cancel_crosses_done(stage: Stage, echo: str) -> None:
 async def test_a_cancel_that_crosses_the_natural_done_is_completed_and_the_late_error_absorbed(
     stage: Stage,
 ) -> None:
+    # P-6, P-7, P-8, P-14
     await _cancel_crosses_done(stage, echo="always")
 
 

@@ -126,7 +126,7 @@ async def test_deletions_of_xai_are_acknowledged_without_an_id() -> None:
 
 
 async def test_a_tool_with_ids_of_xai() -> None:
-    # P-295: they are UUIDs, longer than OpenAI takes; what the server gave goes back as it is.
+    # P-295, P-315: they are UUIDs, longer than OpenAI takes, and go back as the server gave them.
     steps = [call("get_weather", {"city": "Paris"}), say("Sunny.").when(tool_output="sunny")]
     async with emulated(*steps, of="xai") as server:
         async with open_session("antiphon", server) as it:

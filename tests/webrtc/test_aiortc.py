@@ -191,6 +191,7 @@ async def test_a_hangup_ends_the_data_channel(server: EmulatorServer, browser: B
 
 
 async def test_an_offer_without_a_data_channel_is_taken(server: EmulatorServer) -> None:
+    # P-335
     connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     connection.addTrack(Microphone())
     with only_on("127.0.0.1"):

@@ -625,7 +625,7 @@ class Session:
         if self._on_call:
             raise LocalProtocolError(
                 "the sound of a call goes elsewhere: its peer sends it, and the call truncates by "
-                "itself what was not heard (P-382, P-417)"
+                "itself what was not heard (P-382, P-411)"
             )
 
     def _open_connection(self) -> Connection:

@@ -41,7 +41,7 @@ class Configuration:
 
     def whole(self) -> dict[str, Any]:
         """All that the server is to know, as of now."""
-        # On Azure the deployment in the address decides (P-254).
+        # On Azure the deployment in the address decides (P-290), for good (P-254).
         model = None if self._options.azure else self._options.model
         whole = config(model, self._options.modalities, self.settings)
         if self.instructions is not None:

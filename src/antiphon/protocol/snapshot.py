@@ -33,9 +33,9 @@ class Snapshot(msgspec.Struct, frozen=True):
 def replayable(items: Iterable[Item]) -> tuple[tuple[Item, ...], int]:
     """The items as a client may create them, and how many could not be kept.
 
-    P-226: assistant audio cannot be created by the client, so it is replayed as its words, as is
-    the user's. A function call is kept only with its output, and the other way round: half a pair
-    would be refused (P-225).
+    Whether a client may create assistant audio is in doubt (P-226), and audio is not kept here, so
+    it is replayed as its words, as is the user's. A function call is kept only with its output, and
+    the other way round: half a pair would be refused (P-225).
     """
     everything = list(items)
     called = {item.call_id for item in everything if item.type == "function_call"}

@@ -167,6 +167,7 @@ def test_events_are_valid_for_our_codec_with_nothing_unknown() -> None:
 
 
 def test_server_event_ids_are_unique() -> None:
+    # P-81
     ids = [event["event_id"] for event in CLIENT.events]
     assert len(ids) == len(set(ids))
 

@@ -55,6 +55,7 @@ def test_the_first_frame_of_a_sideband_answers_its_first_event() -> None:
 
 
 def test_a_reply_over_a_sideband_is_as_recorded() -> None:
+    # P-321, P-378
     story = OnCall(Behaviour(), Script([say("Yes sir.", ms=800)]))
     side = story.attach()
     side.created_id()
@@ -313,6 +314,7 @@ def test_out_of_band_sound_that_is_cleared_is_truncated_nowhere() -> None:
 
 
 def test_a_truncate_of_ones_own_does_not_stop_the_sound() -> None:
+    # P-417
     story, side, response_id = speaking()
     (item_id,) = story.call.engine.item_ids
     side.send("conversation.item.truncate", item_id=item_id, content_index=0, audio_end_ms=500)
@@ -342,6 +344,7 @@ def test_a_deleted_item_is_not_truncated() -> None:
 
 
 def test_a_barge_in_over_a_done_reply_is_as_captured() -> None:
+    # P-322, P-421
     story, side, response_id = speaking()
     story.speech(600)
     story.run(0.9)
@@ -457,6 +460,7 @@ def test_another_format_than_the_calls_silences_it() -> None:
 
 
 def test_a_key_is_an_event_without_an_id() -> None:
+    # P-440
     story = OnCall(kind=CallKind.SIP)
     side = story.attach()
     story.press("5")
@@ -504,6 +508,7 @@ def test_events_on_their_way_to_a_caller_who_hangs_up_are_lost() -> None:
 
 
 def test_a_call_lasts_an_hour_from_its_creation() -> None:
+    # P-455
     story = OnCall()
     story.run(3000.0)
     side = story.attach()

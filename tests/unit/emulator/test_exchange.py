@@ -39,6 +39,7 @@ def joined(call_id: str) -> str:
 
 
 def test_a_sideband_and_a_browser_on_one_session() -> None:
+    # P-370
     async def main() -> None:
         connector = MemoryConnector(script=Script([LONG]))
         call = connector.calls.place({"instructions": "Be brief."})
@@ -61,6 +62,7 @@ def test_a_sideband_and_a_browser_on_one_session() -> None:
 
 
 def test_closing_a_sideband_does_not_end_the_call() -> None:
+    # P-386
     async def main() -> None:
         connector = MemoryConnector()
         call = connector.calls.place()

@@ -190,6 +190,7 @@ async def test_stopping_the_server_ends_calls_and_connections() -> None:
 
 
 async def test_a_browser_may_read_its_call_id(server: EmulatorServer) -> None:
+    # P-333
     async with aiohttp.ClientSession() as session:
         path = f"{server.http_url}/realtime/calls"
         async with session.options(path) as asked:
@@ -230,6 +231,7 @@ async def test_anything_else_is_json(
 
 @pytest.mark.parametrize("path", ["/v1/realtime/translations", "/v1/live/sessions/1/attach"])
 async def test_a_socket_for_another_protocol_is_told_so(server: EmulatorServer, path: str) -> None:
+    # P-465: GPT-Live is another protocol
     with pytest.raises(InvalidStatus) as refused:
         await connect(f"ws://127.0.0.1:{server.port}{path}?model=gpt-realtime")
     assert refused.value.response.status_code == 501
@@ -356,6 +358,7 @@ async def test_a_telephone_that_rings_posts_a_signed_webhook() -> None:
 
 
 async def test_a_webhook_may_come_twice_with_one_id() -> None:
+    # P-360
     async with Endpoint() as endpoint, EmulatorServer(webhook_url=endpoint.url) as server:
         await server.ring(deliveries=2)
         first, second = endpoint.got
@@ -364,6 +367,7 @@ async def test_a_webhook_may_come_twice_with_one_id() -> None:
 
 
 async def test_a_webhook_that_is_not_taken_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    # P-360
     monkeypatch.setattr("antiphon.emulator.running.courier.PAUSES_S", (0.0, 0.0, 0.0))
     async with Endpoint(500, 302, 200) as endpoint:
         async with EmulatorServer(webhook_url=endpoint.url) as server:

@@ -77,6 +77,7 @@ def code(reply: HttpReply) -> tuple[int, str | None]:
 
 
 def test_an_offer_with_its_session_is_answered() -> None:
+    # P-330, P-332, P-334
     async def story(service: Service) -> None:
         session = {"type": "realtime", "model": "gpt-realtime", "instructions": "Be brief."}
         reply = await service.offer(OFFER.encode(), session)
@@ -150,6 +151,7 @@ def test_an_offer_in_another_form_is_refused() -> None:
 
 
 def test_an_ephemeral_key_brings_its_session() -> None:
+    # P-331, P-338
     async def story(service: Service) -> None:
         session = {"type": "realtime", "instructions": "Speak like a pirate."}
         body = {"expires_after": {"anchor": "created_at", "seconds": 60}, "session": session}
@@ -219,6 +221,7 @@ def test_without_or_with_a_wrong_key_nothing_is_answered() -> None:
 
 
 def test_accept_makes_a_session_and_a_second_one_is_refused() -> None:
+    # P-339
     async def story(service: Service) -> None:
         call = service.calls.ring()
         accepted = await service.post(
@@ -249,6 +252,7 @@ def test_accept_of_a_session_that_cannot_be_leaves_it_ringing() -> None:
 
 
 def test_reject_declines_with_603_or_as_asked() -> None:
+    # P-340
     async def story(service: Service) -> None:
         first, second = service.calls.ring(), service.calls.ring()
         assert (await service.post(f"calls/{first.id}/reject")).status == 200
@@ -261,6 +265,7 @@ def test_reject_declines_with_603_or_as_asked() -> None:
 
 
 def test_hangup_ends_a_call_and_its_sidebands() -> None:
+    # P-341
     async def story(service: Service) -> None:
         call = service.calls.place()
         assert (await service.post(f"calls/{call.id}/hangup")).status == 200

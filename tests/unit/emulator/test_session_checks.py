@@ -89,7 +89,7 @@ def test_other_models_take_it() -> None:
     heard = {"transcription": {"model": "gpt-4o-transcribe"}, "turn_detection": TURNS}
     (reply,) = transcribing().send("session.update", session=transcription(**heard))
     assert reply["session"]["audio"]["input"]["turn_detection"]["type"] == "server_vad"
-    # A conversation has its own turns, whatever transcribes them (P-187).
+    # A conversation has its own turns, whatever transcribes them (P-471).
     Emulated().configure(
         audio={"input": {**heard, "transcription": {"model": "gpt-realtime-whisper"}}}
     )

@@ -28,6 +28,7 @@ def body() -> bytes:
 
 
 def test_the_body_is_the_event_as_documented() -> None:
+    # P-355
     event = json.loads(body())
     assert (event["id"], event["object"], event["type"]) == (
         "evt_1",
@@ -40,11 +41,13 @@ def test_the_body_is_the_event_as_documented() -> None:
 
 
 def test_headers_keep_their_order_and_lose_what_authenticates() -> None:
+    # P-356
     kept = [(one["name"], one["value"]) for one in json.loads(body())["data"]["sip_headers"]]
     assert kept == [SIP[0], SIP[1], SIP[3], SIP[4]]
 
 
 def test_openai_verifies_it() -> None:
+    # P-357, P-358
     headers = signed(DEFAULT_SECRET, "wh_1", time.time(), body())
     client = openai.OpenAI(api_key="any", webhook_secret=DEFAULT_SECRET)
     event = client.webhooks.unwrap(body(), headers)
@@ -54,7 +57,17 @@ def test_openai_verifies_it() -> None:
         client.webhooks.unwrap(body() + b" ", headers)
 
 
+def test_what_a_parser_made_of_the_body_does_not_verify() -> None:
+    # P-359: the same JSON, written anew.
+    headers = signed(DEFAULT_SECRET, "wh_1", time.time(), body())
+    client = openai.OpenAI(api_key="any", webhook_secret=DEFAULT_SECRET)
+    anew = json.dumps(json.loads(body()), indent=1)
+    with pytest.raises(openai.InvalidWebhookSignatureError):
+        client.webhooks.unwrap(anew, headers)
+
+
 def test_standardwebhooks_verifies_it_within_five_minutes() -> None:
+    # P-357, P-358
     headers = signed(DEFAULT_SECRET, "wh_1", time.time(), body())
     assert Webhook(DEFAULT_SECRET).verify(body(), headers)["id"] == "evt_1"
     old = signed(DEFAULT_SECRET, "wh_1", time.time() - 400, body())

@@ -1,4 +1,4 @@
-"""The catalogue against the official one.
+"""The catalogue against the official one (P-115 to P-123).
 
 `openai.types.realtime` is generated from OpenAI's own specification. When it gains an event or a
 field, a test here fails and says what to add; a difference that is meant is listed with its reason,
@@ -38,6 +38,7 @@ from antiphon.wire.session_config import (
 
 __all__: list[str] = []
 
+# P-126, for what nobody documents.
 OURS_ONLY = {
     "Item.phase": "2.x models mark messages as commentary or final_answer",
     "OutputTokenDetails.reasoning_tokens": "2.x models count them",
@@ -171,6 +172,7 @@ def test_every_official_client_event_has_a_class() -> None:
 
 
 def test_no_class_is_for_an_event_that_does_not_exist() -> None:
+    # Such as `response.cancelled` (P-17), or anything that sends a tone (P-442).
     official = SERVER_MODELS.keys() | CLIENT_MODELS.keys()
     assert OURS.keys() - ELSEWHERE.keys() == official
     assert (len(SERVER_EVENTS), len(CLIENT_EVENTS)) == (46 + len(ELSEWHERE), 11)

@@ -138,7 +138,9 @@ class CallKnobs:
     hangup_gone: HangupGone = _knob(
         HangupGone.HTTP_400, "`hangup` of a call that is over.", "P-344"
     )
-    accept_gone: int = _knob(404, "HTTP status of `accept` when the caller has gone.", "P-343")
+    accept_gone: int = _knob(
+        404, "HTTP status of `accept` when the caller has gone.", "P-343, P-362"
+    )
     refer: Refer = _knob(
         Refer.HTTP_200,
         "`refer`: the call leaves for its target after `refer_latency_ms`; a failure; or nothing, "
@@ -160,7 +162,9 @@ class CallKnobs:
         CallIdStyle.U_SUFFIX, "What call ids look like.", "P-336, P-460, P-461"
     )
     location: bool = _knob(
-        True, "Whether the answer to an offer has `Location`, and browsers may see it.", "P-332"
+        True,
+        "Whether the answer to an offer has `Location`, and browsers may see it.",
+        "P-332, P-464",
     )
     dtmf: Dtmf = _knob(
         Dtmf.EVENT_ONLY,
