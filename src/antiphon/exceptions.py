@@ -1,7 +1,8 @@
 """What can go wrong with a session, in one tree; all of it is a `RealtimeError`.
 
 Beside it stand `ToolError`, which a function of yours raises, the emulator's `ScriptNotConsumed`
-and its errors of virtual time, and `ValueError` where a setting of the emulator is wrong.
+and its errors of virtual time, and `ValueError` where a setting of the emulator or an option of the
+LiveKit plugin is wrong.
 
     RealtimeError
     ├── ProtocolError
@@ -61,7 +62,7 @@ FATAL_CODES = frozenset(
 
 
 class RealtimeError(Exception):
-    """Base of everything that antiphon raises on purpose."""
+    """Base of what goes wrong with a session; what else antiphon raises is named above."""
 
 
 class ProtocolError(RealtimeError):
