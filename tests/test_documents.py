@@ -16,6 +16,7 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 
 LINK = re.compile(r"\]\(([^)#\s]+)[^)\s]*\)")
 FILE = re.compile(r"`([\w/]+/\w+\.py)`")
+FRAGMENT = re.compile(r"(\+[\w-]+|\d+)\.(added|changed|fixed|removed)\.md")
 # `client/link.py`: `Link.frame_received`
 PLACE = re.compile(r"`([\w/]+/\w+\.py)`:\s+`([\w.]+)`")
 
@@ -42,6 +43,12 @@ def test_files_named_in_the_architecture_exist() -> None:
 @pytest.mark.parametrize(("path", "name"), PLACE.findall(ARCHITECTURE))
 def test_places_on_the_walk_exist(path: str, name: str) -> None:
     assert callable(resolved(path, name))
+
+
+def test_fragments_of_the_changelog_are_named_as_towncrier_reads_them() -> None:
+    # Without the "+" the first word would be printed as the number of an issue.
+    names = [one.name for one in (ROOT / "changelog.d").glob("*.md") if one.name != "README.md"]
+    assert [one for one in names if not FRAGMENT.fullmatch(one)] == []
 
 
 def test_the_walk_is_found() -> None:
