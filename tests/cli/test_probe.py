@@ -119,6 +119,36 @@ def test_a_dry_run_says_what_would_be_asked(capsys: pytest.CaptureFixture[str]) 
     assert "output tokens" in out
 
 
+def test_another_projects_key_is_another_key(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["probe", "wss://example.invalid/v1/realtime", "--dry-run"]
+    command += ["--other-key-env", "ANOTHER"]
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    for another, told in ((None, "holds no key"), (KEY, "holds the same key")):
+        if another is not None:
+            monkeypatch.setenv("ANOTHER", another)
+        assert main(command) == 2
+        assert told in (err := capsys.readouterr().err)
+        assert KEY not in err
+    monkeypatch.setenv("ANOTHER", "sk-another")
+    assert main(command) == 0
+    assert "sk-another" not in capsys.readouterr().out
+
+
+def test_a_dry_run_says_who_holds_the_media(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("antiphon.bench.probe.peer.find_spec", lambda name: None)
+    assert main(["probe", "ws://127.0.0.1:1/v1/realtime", "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "antiphon[webrtc]" in out
+    assert main(["probe", "ws://127.0.0.1:1/v1/realtime", "--dry-run", "--no-calls"]) == 0
+    out = capsys.readouterr().out
+    assert "no call" in out
+    assert "antiphon[webrtc]" not in out
+
+
 def test_an_address_that_is_none_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["probe", "ftp://host/x"]) == 2
     assert "ws:// or wss://" in capsys.readouterr().err

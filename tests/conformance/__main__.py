@@ -10,7 +10,7 @@ import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from antiphon.bench.probe import Plan, dial, probe
+from antiphon.bench.probe import Plan, browsers, dial, post, probe
 from antiphon.bench.prove.environments import InstallError
 from antiphon.bench.report import Report, html_page, text_report, to_json, write_conformance
 from antiphon.cli.demo.files import spoken_sentence
@@ -24,8 +24,15 @@ def probed(server: Server) -> Report:
     """The report on one server."""
     with server.running() as running:
         headers = {"Authorization": f"Bearer {running.key}"} if running.key else {}
-        plan = Plan(url=running.url, headers=headers, dial=dial, clip=spoken_sentence())
-        shown = server.version or version("antiphon")
+        plan = Plan(
+            url=running.url,
+            headers=headers,
+            dial=dial,
+            clip=spoken_sentence(),
+            post=post,
+            peer=browsers(running.url),
+        )
+        shown = server.version or f"{version('antiphon')}, with call_media=webrtc"
         return asyncio.run(probe(plan, name=server.name, version_of_server=shown))
 
 

@@ -74,7 +74,9 @@ class _WithoutRequirements(PythonEnvironment):
 @contextlib.contextmanager
 def _emulator(server: Server) -> Iterator[Running]:
     port = _free_port()
-    with _process([sys.executable, "-m", "antiphon", "serve", "--port", str(port)], port):
+    serve = [sys.executable, "-m", "antiphon", "serve", "--port", str(port)]
+    # With media, since the probe is the browser: without, it is documented, and nobody can speak.
+    with _process([*serve, "--set", "call_media=webrtc"], port):
         yield Running(f"ws://127.0.0.1:{port}/v1/realtime")
 
 

@@ -14,6 +14,7 @@ from antiphon.bench.probe import (
     Experiment,
     Plan,
     Progress,
+    browsers,
     dial,
     is_loopback,
     post,
@@ -59,6 +60,11 @@ def add_arguments(parser: Parser) -> None:
         default=_KEY,
         metavar="NAME",
         help="the environment variable that holds the key (default: %(default)s)",
+    )
+    add(
+        "--other-key-env",
+        metavar="NAME",
+        help="a variable with a key of another project, to see whether it may join a call",
     )
     add(
         "--max-tokens",
@@ -128,15 +134,24 @@ def _plan(args: argparse.Namespace) -> Plan:
     key = os.environ.get(args.key_env, "").strip()
     host = urlsplit(url).hostname or ""
     azure = host.endswith((".azure.com", ".azure.us", ".azure.cn"))
-    headers = {"api-key": key} if azure else {"Authorization": f"Bearer {key}"}
+
+    def headers(key: str) -> dict[str, str]:
+        return {"api-key": key} if azure else {"Authorization": f"Bearer {key}"}
+
+    other = os.environ.get(args.other_key_env, "").strip() if args.other_key_env else ""
+    if args.other_key_env and other in ("", key):
+        told = "the same key" if other else "no key"
+        raise ValueError(f"{args.other_key_env} (--other-key-env) holds {told}")
     return Plan(
         url=url,
-        headers=headers if key else {},
+        headers=headers(key) if key else {},
         dial=dial,
         key_given=bool(key),
         max_tokens=args.max_tokens,
         clip=spoken_sentence(),
         post=None if args.no_calls else post,
+        peer=browsers(url),
+        stranger=headers(other) if other else None,
     )
 
 
@@ -149,7 +164,12 @@ def _told(plan: Plan) -> str:
     tokens = sum(one.tokens for one in asked)
     calls = sum(one.needs_call for one in asked)
     called = f"up to {calls} calls over HTTP, with answers aloud; each is hung up within seconds"
-    tokens, speech = min(tokens, plan.max_tokens), 3 * len(plan.clip) // 48_000
+    if plan.peer is None:
+        called += (
+            ";\n  nobody holds their media, which takes aiortc (pip install 'antiphon[webrtc]')"
+        )
+    spoken = 3 + (calls > 0 and plan.peer is not None)
+    tokens, speech = min(tokens, plan.max_tokens), spoken * len(plan.clip) // 48_000
     key = "a" if plan.key_given else "no"
     lines = [
         f"antiphon probe {without_secrets(plan.url)}",
@@ -170,7 +190,7 @@ def _told(plan: Plan) -> str:
 
 
 def _agreed(plan: Plan) -> bool:
-    print("\n".join(_told(plan).splitlines()[:5]), file=sys.stderr)
+    print(_told(plan).partition("\n\n")[0], file=sys.stderr)
     if not sys.stdin.isatty():
         print("antiphon probe: this may cost something; go on with --yes", file=sys.stderr)
         return False

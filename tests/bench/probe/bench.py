@@ -13,11 +13,13 @@ from antiphon.bench.probe.run import shown
 from antiphon.bench.report import Report, Setting
 from antiphon.cli.demo.files import spoken_sentence
 from antiphon.emulator import Behaviour, MemoryConnector, Script, run_virtual
+from antiphon.emulator.engine.engine import DEFAULT_EPOCH
 from antiphon.emulator.running.rest import HttpRequest
+from tests.bench.probe.browser import browsers
 
 __all__ = ["URL", "Far", "in_memory", "probed", "settings", "shown_as"]
 
-URL = "ws://emulator/v1/realtime"
+URL = "ws://127.0.0.1/v1/realtime"
 
 
 class Far:
@@ -78,6 +80,7 @@ def probed(
     experiments: "tuple[Experiment, ...]" = ALL,
     url: str = URL,
     calls: bool = False,
+    media: str = "",
     **options: object,
 ) -> Report:
     """The report on an emulator, or on what `dial` leads to.
@@ -91,6 +94,8 @@ def probed(
         experiments: which.
         url: the address.
         calls: make calls, too.
+        media: who holds theirs: "" nobody, "browser", or "only browser" where nothing plays to
+            nobody.
         **options: of `Plan`.
     """
 
@@ -103,6 +108,9 @@ def probed(
         settled = {"clip": spoken_sentence(), **options}
         if calls:
             settled["post"] = in_memory(memory)
+        if media:
+            settled["peer"] = browsers(memory, only_peers=media == "only browser")
+        settled.setdefault("wall", lambda: DEFAULT_EPOCH + asyncio.get_running_loop().time())
         plan = Plan(url=url, headers=headers, dial=door, **settled)  # type: ignore[arg-type]
         report = await probe(plan, experiments=experiments)
         # Whatever was seen, each was hung up; one that nobody knows the id of cannot be.

@@ -88,7 +88,13 @@ def test_an_offer_with_its_session_is_answered() -> None:
         assert call.state is CallState.UP
         answer = reply.body.decode()
         assert answer.startswith("v=0\r\n")
-        for line in ("a=ice-lite", "a=setup:active", "a=rtpmap:96 opus/48000/2", "a=mid:1"):
+        for line in (
+            "a=ice-lite",
+            "a=setup:active",
+            "a=rtcp-mux",
+            "a=rtpmap:96 opus/48000/2",
+            "a=mid:1",
+        ):
             assert line in answer.splitlines()
         assert answer.count("a=candidate:") == 4
 

@@ -9,6 +9,7 @@ with, `rules` what several of them fix together, `run` the whole, `profile_file`
 from antiphon.bench.probe.dialling import dial, is_loopback, without_secrets
 from antiphon.bench.probe.experiments import ALL, CALLS
 from antiphon.bench.probe.lab import Experiment, Lab, Plan
+from antiphon.bench.probe.peer import browsers
 from antiphon.bench.probe.posting import post
 from antiphon.bench.probe.run import Progress, probe
 
@@ -19,6 +20,7 @@ __all__ = [
     "Lab",
     "Plan",
     "Progress",
+    "browsers",
     "dial",
     "is_loopback",
     "post",

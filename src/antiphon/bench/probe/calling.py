@@ -1,7 +1,8 @@
 """A call of the probe's own: offered over HTTP, joined by sidebands, and hung up in any case.
 
-Nobody holds its media: the offer is well formed, and ICE never completes (P-337). So what plays
-only to a peer is not seen; an emulator plays on its clock.
+As a rule nobody holds its media: the offer is well formed, and ICE never completes (P-337). So what
+plays only to a peer is not seen; an emulator plays on its clock. Where media is asked for, a `Peer`
+makes the offer, and the call begins when it is connected.
 """
 
 import asyncio
@@ -12,7 +13,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from antiphon.bench.probe.lab import Inconclusive, Lab, NotPossible
-from antiphon.bench.probe.names import Json
+from antiphon.bench.probe.names import Json, error_code
+from antiphon.bench.probe.peer import NoMedia, Peer
 from antiphon.bench.probe.posting import Answer, Request
 from antiphon.bench.probe.talk import Frame, Run, Talk
 from antiphon.exceptions import ConnectError
@@ -23,6 +25,8 @@ __all__ = ["Call", "a_call", "burst", "http_url", "playback"]
 _READY_S = 2.0
 _STEP_S = 0.05
 _ENDED_S = 20.0
+# To connect media, beside the network's time: on a loopback it takes a tenth of a second.
+_CONNECTED_S = 3.0
 # Of Opus with nobody at its candidates; the fingerprint is that of no certificate.
 _OFFER = "\r\n".join(
     [
@@ -71,6 +75,7 @@ class Call:
     Args:
         lab: the probe under way.
         answer: what its offer got.
+        peer: who holds its media, if anybody does.
 
     Attributes:
         id: its id, "" if the server told none.
@@ -78,9 +83,10 @@ class Call:
         over: whether it was hung up.
     """
 
-    def __init__(self, lab: Lab, answer: Answer) -> None:
+    def __init__(self, lab: Lab, answer: Answer, peer: Peer | None = None) -> None:
         self._lab = lab
         self.answer = answer
+        self.peer = peer
         where = urlsplit(answer.headers.get("location", "")).path
         self.id = where.rstrip("/").rpartition("/")[2]
         self.ready_ms: float | None = None
@@ -152,6 +158,24 @@ class Call:
         data = b"" if body is None else json.dumps(body).encode()
         return await _post(self._lab, f"/calls/{self.id}/{action}", data)
 
+    async def configure(self, talk: Talk, **settings: Any) -> None:
+        """Change what is set under `audio.input`.
+
+        Args:
+            talk: a sideband.
+            **settings: as for `Lab.listening`.
+
+        Raises:
+            NotPossible: it is refused.
+        """
+        mark = len(talk.frames)
+        talk.send(self._lab.listening(**settings))
+        await talk.until(lambda: talk.since(mark, "session.updated", "error"))
+        refused = talk.since(mark, "error")
+        if refused:
+            talk.unsent()
+            raise NotPossible(f"{', '.join(settings)} cannot be set: {refused[0].code}")
+
     async def begun(self, talk: Talk, **asked: Any) -> Run:
         """A response with sound, created on a sideband; returns when it has begun.
 
@@ -205,7 +229,7 @@ class Call:
             except ConnectError:
                 pass
             else:
-                if answer.ok:
+                if answer.ok or error_code(answer.body) == "call_id_not_found":  # P-344
                     return
         self._lab.calls_left += 1
 
@@ -226,7 +250,7 @@ async def _post(
     return await lab.plan.post(asked)
 
 
-async def _offered(lab: Lab) -> Answer:
+async def _offered(lab: Lab, offer: bytes) -> Answer:
     """The answer to an offer, in the form that the server takes (P-330, P-331)."""
     session: Json = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
     model = dict(parse_qsl(urlsplit(lab.url).query)).get("model")
@@ -234,14 +258,14 @@ async def _offered(lab: Lab) -> Answer:
         session["model"] = model
     if lab.call_form != "bare":
         whole = {
-            "sdp": ("application/sdp", _OFFER),
+            "sdp": ("application/sdp", offer),
             "session": ("application/json", json.dumps(session).encode()),
         }
         answer = await _post(lab, "/calls", parts=whole)
         if lab.call_form or _is_call(answer) or answer.status not in (400, 415, 422):
             lab.call_form = "multipart"
             return answer
-    bare = await _post(lab, "/calls", _OFFER, media_type="application/sdp")
+    bare = await _post(lab, "/calls", offer, media_type="application/sdp")
     if not lab.call_form and not _is_call(bare):
         return answer  # neither will do: the documented form's answer says why
     lab.call_form = "bare"
@@ -254,20 +278,41 @@ def _is_call(answer: Answer) -> bool:
 
 
 @asynccontextmanager
-async def a_call(lab: Lab) -> AsyncIterator[Call]:
+async def a_call(lab: Lab, *, media: bool = False) -> AsyncIterator[Call]:
     """A call, over at the end of the block whatever happens in it.
 
+    Args:
+        lab: the probe under way.
+        media: whether a peer is to hold its media.
+
     Raises:
-        NotPossible: the server takes none.
+        NotPossible: the server takes none, or the media does not come about.
         ConnectError: it answers no HTTP.
     """
-    answer = await _whole(lab, _offered(lab))
-    call = Call(lab, answer)
-    lab.calls += 1
+    if media and lab.plan.peer is None:
+        raise NotPossible("needs media: it takes aiortc (pip install 'antiphon[webrtc]')")
+    peer = lab.plan.peer() if media and lab.plan.peer is not None else None
     try:
-        yield call
+        offer = _OFFER if peer is None else await peer.offer()
+        answer = await _whole(lab, _offered(lab, offer))
+        call = Call(lab, answer, peer)
+        lab.calls += 1
+        try:
+            if peer is not None:
+                await peer.answered(_sdp(answer), _CONNECTED_S + 10 * lab.trip)
+            yield call
+        except NoMedia as failed:
+            raise NotPossible(f"needs media: the offer is answered, and {failed}") from None
+        finally:
+            await call.end()
     finally:
-        await call.end()
+        if peer is not None:
+            await peer.leave()
+
+
+def _sdp(answer: Answer) -> bytes:
+    told = answer.json.get("sdp")  # P-464
+    return told.encode() if isinstance(told, str) else answer.body
 
 
 async def _whole(lab: Lab, offering: Awaitable[Answer]) -> Answer:

@@ -1,6 +1,7 @@
 """What every experiment works with: a session, responses long enough, and what is known so far."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any
 
 from antiphon.bench.probe.dialling import Dial
 from antiphon.bench.probe.names import Json
+from antiphon.bench.probe.peer import MakePeer
 from antiphon.bench.probe.posting import Post
 from antiphon.bench.probe.talk import Frame, Run, Talk, connected
 from antiphon.bench.report import Mark
@@ -99,6 +101,9 @@ class Plan:
         numbers: how many numbers a model is at most told to count.
         longest_s: seconds after which no further experiment is begun.
         post: sends HTTP requests; without it no call is made.
+        peer: makes who holds a call's media; without it nobody does.
+        stranger: headers with a key of another project, if one is to be tried; never shown.
+        wall: the Unix time in seconds.
     """
 
     url: str
@@ -111,6 +116,9 @@ class Plan:
     numbers: int = 900
     longest_s: float = 600.0
     post: Post | None = None
+    peer: MakePeer | None = None
+    stranger: Mapping[str, str] | None = None
+    wall: Callable[[], float] = time.time
 
 
 @dataclass(slots=True)
@@ -341,6 +349,14 @@ class Lab:
         """Change the session; returns the error if it is refused.
 
         Args:
+            **settings: as for `listening`.
+        """
+        return await self._update(self.listening(**settings))
+
+    def listening(self, **settings: Any) -> Json:
+        """A `session.update` of what is heard, and how.
+
+        Args:
             **settings: `turn_detection`, `transcription`: as under `audio.input`.
         """
         if self.beta:
@@ -348,11 +364,9 @@ class Lab:
                 {"transcription": "input_audio_transcription"}.get(name, name): value
                 for name, value in settings.items()
             }
-            event: Json = {"type": "session.update", "session": flat}
-        else:
-            session = {"type": "realtime", "audio": {"input": settings}}
-            event = {"type": "session.update", "session": session}
-        return await self._update(event)
+            return {"type": "session.update", "session": flat}
+        session = {"type": "realtime", "audio": {"input": settings}}
+        return {"type": "session.update", "session": session}
 
     async def configure_voice(self, voice: str) -> Frame | None:
         """As `configure`, for the voice."""

@@ -76,17 +76,17 @@ def infer(know: Knowledge) -> None:
     if know.value("vad_while_responding") == "no":
         know.unknown("vad_create_when_busy", Mark.HIDDEN, "hidden by vad_while_responding=no")
     _proxy(know)
+    _call_end(know)
     for spec in dataclasses.fields(CallKnobs):
         if spec.name not in know.knobs:
             why = _NEEDS.get(spec.name, "it takes a call")
             know.unknown(spec.name, Mark.NOT_POSSIBLE, f"not tried: {why}")
 
 
-# What a call without a telephone, and without a peer that speaks, leaves untried.
+# What a call without a telephone leaves untried.
 _TELEPHONE = "it takes a call from a telephone"
 _NEEDS = {
     "output_stopped_latency_ms": "no event tells how long a sound is",
-    "vad_clears_oob": "it takes a peer that speaks",
     "call_end_close": _TELEPHONE,
     "refer": _TELEPHONE,
     "refer_latency_ms": _TELEPHONE,
@@ -185,3 +185,27 @@ def _proxy(know: Knowledge) -> None:
         )
     else:
         know.unknown("behind_proxy", Mark.HIDDEN, "hidden: no close could be provoked")
+
+
+def _call_end(know: Knowledge) -> None:
+    """`hangup` and a browser that leaves, of which one knob speaks."""
+    name = "call_end_close_webrtc"
+    causes = {"hangup": "hangup", "leaving": "a browser that left"}
+    ends = {
+        told: know.seen[f"end_by_{cause}"]
+        for cause, told in causes.items()
+        if f"end_by_{cause}" in know.seen
+    }
+    if not ends:
+        return
+    told = ", 1/1 ".join(f"{cause}: {value}" for cause, value in ends.items())
+    values = set(ends.values())
+    (value, *others) = sorted(values)
+    if others:
+        know.unknown(name, Mark.MIXED, told)
+    elif value == "proxy":
+        know.unknown(name, Mark.HIDDEN, "hidden by behind_proxy, which passes on an end as its own")
+    elif value.startswith("closed with"):
+        know.unknown(name, Mark.MIXED, f"it is {value}")
+    else:
+        know.knob(name, value, f"1/1 {told}")

@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -81,7 +80,7 @@ async def probe(
         ConnectError: nobody answers, or the handshake is refused.
     """
     lab = Lab(plan)
-    lab.settings["wall"] = time.time()
+    lab.settings["wall"] = plan.wall()
     loop = asyncio.get_running_loop()
     began = loop.time()
     cases: list[Case] = []

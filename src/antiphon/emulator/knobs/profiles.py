@@ -3,6 +3,7 @@
 from types import MappingProxyType
 
 from antiphon.emulator.knobs.behaviour import Behaviour
+from antiphon.emulator.knobs.call_choices import CallIdStyle, Dtmf
 from antiphon.emulator.knobs.choices import (
     ActiveErrorForm,
     BadJsonReply,
@@ -61,7 +62,7 @@ PROFILES = MappingProxyType(
             item_done=False,
             silence_duration_ms=500,
         ),
-        # P-293 to P-299
+        # P-293 to P-299; of calls P-441, P-460
         "xai": _OPENAI.but(
             dialect=Dialect.XAI,
             max_id_chars=64,  # its own call ids have 36 (P-295)
@@ -77,6 +78,8 @@ PROFILES = MappingProxyType(
             truncate_reply=TruncateReply.UNSUPPORTED,
             vad_while_responding=False,
             ping_interval_s=10.0,
+            call_id_style=CallIdStyle.UUID,
+            dtmf=Dtmf.AS_TEXT,
         ),
         # P-303 to P-305
         "localai": _OPENAI.but(

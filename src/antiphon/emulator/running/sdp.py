@@ -71,7 +71,13 @@ def _section(offered: str, mid: str) -> list[str]:
             "a=rtpmap:0 PCMU/8000",
             "a=rtpmap:8 PCMA/8000",
         ]
-        return ["m=audio 3478 UDP/TLS/RTP/SAVPF 96 0 8", *transport, "a=sendrecv", *codecs]
+        return [
+            "m=audio 3478 UDP/TLS/RTP/SAVPF 96 0 8",
+            *transport,
+            "a=rtcp-mux",
+            "a=sendrecv",
+            *codecs,
+        ]
     if kind == "m=application":
         channel = "m=application 3478 UDP/DTLS/SCTP webrtc-datachannel"
         return [channel, *transport, "a=sctp-port:5000", "a=max-message-size:262144"]

@@ -6,7 +6,9 @@ before the answer to the fence behind it.
 
 from antiphon.bench.probe.experiments import (
     bare_cancel,
+    call_ends,
     call_lines,
+    call_queue,
     call_sound,
     cancelling,
     doors,
@@ -19,7 +21,7 @@ from antiphon.bench.probe.experiments import (
 
 __all__ = ["ALL", "CALLS"]
 
-CALLS = (*call_lines.JOINING, *call_sound.SOUND, *call_lines.OVER)
+CALLS = (*call_lines.JOINING, *call_sound.SOUND, *call_queue.QUEUE, *call_ends.ENDS)
 
 ALL = (
     *opening.EXPERIMENTS,

@@ -1,14 +1,14 @@
-"""Calls: how one is made and joined, who is told what on its sidebands, and how it ends."""
+"""Calls: how one is made and joined, and who is told what on its sidebands."""
 
-import dataclasses
 import json
 import re
+from collections.abc import Mapping
 
 import pybase64
 
 from antiphon.bench.probe.calling import Call, a_call, burst, http_url
-from antiphon.bench.probe.experiments.common import experiments
-from antiphon.bench.probe.lab import Experiment, Hidden, Inconclusive, Lab, NotPossible, Verdict
+from antiphon.bench.probe.experiments.call_common import call_experiments, refusal, session_of
+from antiphon.bench.probe.lab import Hidden, Inconclusive, Lab, NotPossible, Verdict
 from antiphon.bench.probe.names import Json
 from antiphon.bench.probe.posting import Request
 from antiphon.bench.probe.talk import Frame, Talk
@@ -16,9 +16,8 @@ from antiphon.bench.report import Mark
 from antiphon.exceptions import ConnectError
 from antiphon.models import DEFAULT_MODEL, DEFAULT_TRANSCRIPTION_MODEL
 
-__all__ = ["GROUP", "JOINING", "OVER"]
+__all__ = ["JOINING"]
 
-GROUP = "Calls, over HTTP and sidebands"
 _STYLES = {
     "u_suffix": re.compile(r"rtc_u\d+_\w+"),
     "hex": re.compile(r"rtc_[0-9a-f]{32}"),
@@ -27,7 +26,6 @@ _STYLES = {
 # Sidebands attached at once, to see whether there is a limit.
 _MANY = 5
 _APPENDED_MS = 200
-_OTHER = "tel:+15550100"  # a number that is nobody's
 
 
 async def _calls(lab: Lab) -> Verdict:
@@ -59,7 +57,7 @@ async def _calls(lab: Lab) -> Verdict:
         raise
     except ConnectError as refused:
         if lab.calls:
-            told = f"the call was made, and no sideband can join it: {_told(refused)}"
+            told = f"the call was made, and no sideband can join it: {refusal(refused)}"
         else:
             told = "nothing answers HTTP where the WebSocket is"
         lab.no_calls = told
@@ -74,12 +72,6 @@ def _ready(lab: Lab, call: Call) -> None:
     lab.call_ready_s = float(value) / 1000
 
 
-def _told(refused: ConnectError) -> str:
-    if refused.status is None:
-        return "the connection failed"
-    return f"HTTP {refused.status}" + (f", {refused.code}" if refused.code else "")
-
-
 async def _sideband_hello(lab: Lab) -> Verdict:
     """L-12."""
     async with a_call(lab) as call:
@@ -92,7 +84,7 @@ async def _sideband_hello(lab: Lab) -> Verdict:
         greeted = "session.created" in before
         why = f"1/1 sideband, before the answer to its first event and within {waited:.1f} s"
         lab.know.knob("sideband_session_created", "yes" if greeted else "no", why)
-        shown = sorted(set(_session(answered[0])) & {"id", "expires_at", "audio"})
+        shown = sorted(set(session_of(answered[0])) & {"id", "expires_at", "audio"})
         return Verdict(
             Mark.SEEN,
             f"{'session.created comes' if greeted else 'Nothing comes'} by itself. An empty "
@@ -111,7 +103,7 @@ async def _sidebands(lab: Lab) -> Verdict:
             except ConnectError as full:
                 if not talks:
                     raise
-                refused = _told(full)
+                refused = refusal(full)
                 break
         await talks[0].until(lambda: talks[0].closed, patience=0.3 + 6 * lab.trip)
         closed = [talk for talk in talks if talk.closed is not None]
@@ -133,7 +125,7 @@ async def _sidebands(lab: Lab) -> Verdict:
         try:
             again = await call.join(fence=False)
         except ConnectError as gone:
-            after = f"when all have left, attaching gets {_told(gone)}"
+            after = f"when all have left, attaching gets {refusal(gone)}"
         else:
             again.send(_named(lab, "again"))
             if not await again.until(lambda: again.since(0, "session.updated")):
@@ -166,8 +158,10 @@ async def _audience(lab: Lab) -> Verdict:
             raise Inconclusive(f"the other sideband was told {states} of 2 updates")
         name = "event_audience"
         if states and not told_error:
-            both = ("state_to_all", "all_to_all")
-            lab.know.unknown(name, Mark.INCONCLUSIVE, "no error came", both)
+            both, mark, why = ("state_to_all", "all_to_all"), Mark.INCONCLUSIVE, "no error came"
+            if wrong["type"] in (lab.know.value("unsupported_events") or "").split(","):
+                mark, why = Mark.HIDDEN, "hidden by unsupported_events: a mistake gets no error"
+            lab.know.unknown(name, mark, why, both)
         elif errors and not states:
             lab.know.unknown(name, Mark.MIXED, "errors go to all, updates do not")
         else:
@@ -195,13 +189,8 @@ def _updates(talk: Talk, name: str) -> list[Frame]:
     return [
         frame
         for frame in talk.since(0, "session.updated")
-        if _session(frame).get("instructions") == f"probe {name}"
+        if session_of(frame).get("instructions") == f"probe {name}"
     ]
-
-
-def _session(frame: Frame) -> Json:
-    found = frame.body.get("session")
-    return found if isinstance(found, dict) else {}
 
 
 async def _model_too(lab: Lab) -> Verdict:
@@ -212,10 +201,10 @@ async def _model_too(lab: Lab) -> Verdict:
             talk = await call.join(fence=False, model=DEFAULT_MODEL)
         except ConnectError as refused:
             if refused.status != 400:
-                lab.know.unknown("sideband_model_too", Mark.MIXED, f"it gets {_told(refused)}")
+                lab.know.unknown("sideband_model_too", Mark.MIXED, f"it gets {refusal(refused)}")
             else:
                 lab.know.knob("sideband_model_too", "http_400", "1/1 sideband")
-            return Verdict(Mark.SEEN, f"It is refused: {_told(refused)}.")
+            return Verdict(Mark.SEEN, f"It is refused: {refusal(refused)}.")
         talk.send(_named(lab, "both"))
         if not await talk.until(lambda: talk.since(0, "session.updated")):
             raise Inconclusive("it is let in, and not answered")
@@ -274,7 +263,7 @@ async def _nested_update(lab: Lab) -> Verdict:
 
 
 def _heard(frame: Frame) -> Json:
-    audio = _session(frame).get("audio")
+    audio = session_of(frame).get("audio")
     heard = audio.get("input") if isinstance(audio, dict) else None
     return heard if isinstance(heard, dict) else {}
 
@@ -283,8 +272,7 @@ async def _ephemeral_key(lab: Lab) -> Verdict:
     """L-19: a key as it is made for browsers."""
     if lab.plan.post is None:
         raise NotPossible("no call is made: that was not asked for")
-    door = lab.know.knobs.get("auth_failure")
-    if not lab.plan.headers or (door is not None and door.mark is Mark.HIDDEN):
+    if _lets_all_in(lab):
         raise Hidden("hidden: everybody is let in, with a key or without")
     asked = {
         "expires_after": {"anchor": "created_at", "seconds": 60},
@@ -297,158 +285,115 @@ async def _ephemeral_key(lab: Lab) -> Verdict:
         raise NotPossible(f"no ephemeral key is to be had: {made.told}")
     async with a_call(lab) as call:
         await call.left(await call.join())  # the control: with the other key it attaches
-        try:
-            talk = await call.join(fence=False, headers={"Authorization": f"Bearer {key}"})
-        except ConnectError as refused:
-            return Verdict(Mark.SEEN, f"It is refused: {_told(refused)}. The API key attaches.")
-        talk.send(_named(lab, "ephemeral"))
-        if not await talk.until(lambda: talk.since(0, "session.updated")):
-            return Verdict(Mark.SEEN, "It is let in, and not answered. The API key is.")
-        return Verdict(Mark.SEEN, "It attaches, and is answered, as the API key is.")
+        return await _attaching(lab, call, {"Authorization": f"Bearer {key}"})
 
 
-async def _call_over(lab: Lab) -> Verdict:
-    """L-18, L-21: what ends with `hangup`, and what can be asked of a call that is over."""
-    async with a_call(lab) as call:
-        talk = await call.join()
-        ended = await call.ask("hangup")
-        if not ended.ok:
-            raise Inconclusive(f"hangup gets {ended.told}")
-        call.over = True
-        await talk.until(lambda: talk.closed is not None, patience=1.0 + 6 * lab.trip)
-        closing = _closed(lab, talk)
-        again = await call.ask("hangup")
-        if again.status in (200, 400, 404):
-            lab.know.knob("hangup_gone", f"http_{again.status}", f"1/1: {again.told}")
-        else:
-            lab.know.unknown("hangup_gone", Mark.MIXED, f"it gets {again.told}")
-        accepted = await call.ask("accept", {"type": "realtime"})
-        lab.know.knob("accept_gone", str(accepted.status), f"1/1: {accepted.told}")
-        referred = await call.ask("refer", {"target_uri": _OTHER})
-        return Verdict(
-            Mark.SEEN,
-            f"{closing}. Then hangup gets {again.told}, accept {accepted.told}, refer "
-            f"{referred.told}, and a sideband {await _attached(lab, call)}.",
-        )
+def _lets_all_in(lab: Lab) -> bool:
+    door = lab.know.knobs.get("auth_failure")
+    return not lab.plan.headers or (door is not None and door.mark is Mark.HIDDEN)
 
 
-def _closed(lab: Lab, talk: Talk) -> str:
-    name = "call_end_close_webrtc"
-    if talk.closed is None:
-        lab.know.knob(name, "stays_open", "1/1 hangup, 1 s later")
-        return "Hangup is taken, and the sideband stays open"
-    code = talk.closed[0]
-    values = {None: "abrupt", 1000: "close_1000", 1001: "close_1001"}
-    if code in values:
-        lab.know.knob(name, values[code], "1/1 hangup")
-    elif talk.since(0, "error"):
-        # P-468: so a proxy passes on whatever end it saw.
-        why = f"hidden by behind_proxy: it is closed with {code}"
-        lab.know.unknown(name, Mark.HIDDEN, why)
-    else:
-        lab.know.unknown(name, Mark.MIXED, f"it is closed with {code}")
-    how = "cut without a close frame" if code is None else f"closed with {code}"
-    return f"The sideband is {how}"
-
-
-async def _attached(lab: Lab, call: Call) -> str:
-    name = "sideband_unknown_call"
+async def _attaching(lab: Lab, call: Call, headers: Mapping[str, str]) -> Verdict:
+    """What becomes of a sideband with another key than that which made the call."""
     try:
-        await call.join(fence=False)
+        talk = await call.join(fence=False, headers=headers)
     except ConnectError as refused:
-        if refused.status == 404:
-            value = "http_404_json" if refused.code else "http_404_empty"
-            lab.know.knob(name, value, f"1/1: {_told(refused)}")
-        else:
-            lab.know.unknown(name, Mark.MIXED, f"it gets {_told(refused)}")
-        return _told(refused)
-    lab.know.unknown(name, Mark.MIXED, "it is let in")
-    return "is let in"
+        return Verdict(Mark.SEEN, f"It is refused: {refusal(refused)}. The API key attaches.")
+    talk.send(_named(lab, "another key"))
+    if not await talk.until(lambda: talk.since(0, "session.updated")):
+        return Verdict(Mark.SEEN, "It is let in, and not answered. The API key is.")
+    return Verdict(Mark.SEEN, "It attaches, and is answered, as the API key is.")
 
 
-def _on_calls(*made: Experiment) -> tuple[Experiment, ...]:
-    return tuple(dataclasses.replace(one, needs_call=True) for one in made)
+async def _other_project(lab: Lab) -> Verdict:
+    """L-19: a key that is good, and has nothing to do with the call."""
+    if lab.plan.stranger is None:
+        raise NotPossible("it takes a key of another project (--other-key-env NAME)")
+    if _lets_all_in(lab):
+        raise Hidden("hidden: everybody is let in, with a key or without")
+    try:
+        own = await lab.dial(lab.url, lab.plan.stranger)
+    except ConnectError as refused:
+        raise NotPossible(f"no session is to be had with that key: {refusal(refused)}") from None
+    own.close()
+    if not own.since(0, "session.created"):  # the control
+        raise NotPossible("no session is to be had with that key: it is not greeted")
+    async with a_call(lab) as call:
+        await call.left(await call.join())  # the other one: with the call's own key it attaches
+        return await _attaching(lab, call, lab.plan.stranger)
 
 
-JOINING = _on_calls(
-    *experiments(
-        GROUP,
-        (
-            _calls,
-            "Can a call be made over HTTP, and joined?",
-            "POST …/calls with an offer, a handshake with ?call_id=, and hangup, as with each call",
-            "P-330 to P-337, P-370, P-385",
-            "location call_id_style sideband_ready_ms",
-            0,
-        ),
-        (
-            _sideband_hello,
-            "What comes first on a sideband?",
-            "nothing for half a second; then an empty session.update",
-            "P-373, P-376, L-12",
-            "sideband_session_created",
-            0,
-        ),
-        (
-            _sidebands,
-            "How many sidebands may a call have, and does it end with them?",
-            f"{_MANY} handshakes; then all are closed, and one more",
-            "P-381, P-386, P-387",
-            "max_sidebands sideband_overflow",
-            0,
-        ),
-        (
-            _audience,
-            "What is one sideband told of what another one does?",
-            "on the other one two updates, an error and a short answer",
-            "P-379, P-380, L-17",
-            "event_audience",
-            60,
-        ),
-        (
-            _model_too,
-            "What does a sideband get that names a model, too?",
-            "?call_id= and model=",
-            "P-371",
-            "sideband_model_too",
-            0,
-        ),
-        (
-            _append,
-            "What becomes of audio that is appended on a sideband?",
-            f"{_APPENDED_MS} ms of silence; then a commit",
-            "P-382, L-20",
-            "sideband_append",
-            0,
-        ),
-        (
-            _nested_update,
-            "Does an update of one part of audio.input leave the others?",
-            "transcription on; then turn detection off",
-            "P-348",
-            "nested_update",
-            0,
-        ),
-        (
-            _ephemeral_key,
-            "May an ephemeral key join?",
-            "POST …/client_secrets, and a handshake with that key",
-            "P-338, P-372, L-19",
-            "",
-            0,
-        ),
-    )
-)
-OVER = _on_calls(
-    *experiments(
-        GROUP,
-        (
-            _call_over,
-            "What does hangup do to a sideband, and what can be asked of a call that is over?",
-            "hangup; then hangup, accept and refer again, and a handshake",
-            "P-343, P-344, P-384, P-454, L-18, L-21",
-            "call_end_close_webrtc hangup_gone accept_gone sideband_unknown_call",
-            0,
-        ),
-    )
+JOINING = call_experiments(
+    (
+        _calls,
+        "Can a call be made over HTTP, and joined?",
+        "POST …/calls with an offer, a handshake with ?call_id=, and hangup, as with each call",
+        "P-330 to P-337, P-370, P-385",
+        "location call_id_style sideband_ready_ms",
+        0,
+    ),
+    (
+        _sideband_hello,
+        "What comes first on a sideband?",
+        "nothing for half a second; then an empty session.update",
+        "P-373, P-376, L-12",
+        "sideband_session_created",
+        0,
+    ),
+    (
+        _sidebands,
+        "How many sidebands may a call have, and does it end with them?",
+        f"{_MANY} handshakes; then all are closed, and one more",
+        "P-381, P-386, P-387",
+        "max_sidebands sideband_overflow",
+        0,
+    ),
+    (
+        _audience,
+        "What is one sideband told of what another one does?",
+        "on the other one two updates, an error and a short answer",
+        "P-379, P-380, L-17",
+        "event_audience",
+        60,
+    ),
+    (
+        _model_too,
+        "What does a sideband get that names a model, too?",
+        "?call_id= and model=",
+        "P-371",
+        "sideband_model_too",
+        0,
+    ),
+    (
+        _append,
+        "What becomes of audio that is appended on a sideband?",
+        f"{_APPENDED_MS} ms of silence; then a commit",
+        "P-382, L-20",
+        "sideband_append",
+        0,
+    ),
+    (
+        _nested_update,
+        "Does an update of one part of audio.input leave the others?",
+        "transcription on; then turn detection off",
+        "P-348",
+        "nested_update",
+        0,
+    ),
+    (
+        _ephemeral_key,
+        "May an ephemeral key join?",
+        "POST …/client_secrets, and a handshake with that key",
+        "P-338, P-372, L-19",
+        "",
+        0,
+    ),
+    (
+        _other_project,
+        "May the key of another project join?",
+        "a plain session with that key, and a handshake with ?call_id= and it",
+        "P-372, L-19",
+        "",
+        0,
+    ),
 )

@@ -1,35 +1,31 @@
 """Calls: what plays, what tells of it, and what `output_audio_buffer.clear` does to it.
 
-All but one need sound that plays. On a call that nobody holds the media of, a server that plays to
-peers alone plays nothing (P-337), and these are not possible.
+All but one need sound that plays. A server that plays to peers alone plays nothing on a call that
+nobody holds the media of (P-337): where there is no peer either, these are not possible.
 """
 
-import dataclasses
-
 from antiphon.bench.probe.calling import Call, a_call, burst, playback
-from antiphon.bench.probe.experiments.call_lines import GROUP
-from antiphon.bench.probe.experiments.common import experiments, needs_cancel
+from antiphon.bench.probe.dialling import is_loopback
+from antiphon.bench.probe.experiments.call_common import (
+    CLEAR,
+    PLAYED,
+    SHORT,
+    TRANSCRIPT,
+    call_experiments,
+    late,
+    needs_clear,
+    needs_sound,
+    played,
+    sounding,
+)
+from antiphon.bench.probe.experiments.common import needs_cancel
 from antiphon.bench.probe.lab import Hidden, Inconclusive, Lab, NotPossible, Verdict, tally
-from antiphon.bench.probe.names import Json
 from antiphon.bench.probe.talk import Frame, Run, Talk
 from antiphon.bench.report import Mark
 
 __all__ = ["SOUND"]
 
-_CLEAR: Json = {"type": "output_audio_buffer.clear"}
-_TRANSCRIPT = "response.output_audio_transcript.delta"
-# How far the model counts: to be over soon; to play for a while; to be generated for a while.
-_SHORT, _PLAYED, _GENERATED = 6, 10, 24
-# The gateway is another machine (P-401): what it has to say may come after the fence's answer.
-_LATE_S = 0.3
-
-
-def _needs_sound(lab: Lab) -> None:
-    plays = lab.know.seen.get("plays")
-    if plays == "no":
-        raise NotPossible("needs media: nothing plays on a call that nobody listens to (P-337)")
-    if plays is None:
-        raise Inconclusive("it is not known whether anything plays on a call")
+_GENERATED = 24  # how far the model counts, to be generated for a while
 
 
 async def _clear_idle(lab: Lab) -> Verdict:
@@ -39,16 +35,21 @@ async def _clear_idle(lab: Lab) -> Verdict:
         seen, codes = [], []
         for _ in range(2):
             mark = len(talk.frames)
-            await burst(talk, _CLEAR)
+            await burst(talk, CLEAR)
             await talk.until(
                 lambda m=mark: _replies(talk, m),  # type: ignore[misc]
-                patience=_late(lab),
+                patience=late(lab),
             )
             replies = _replies(talk, mark)
             kind = replies[0].kind if replies else ""
             seen.append({"error": "error", "": "silent"}.get(kind, "cleared"))
             codes += [frame.code for frame in replies if frame.kind == "error"]
         value, count = tally(seen)
+        as_unknown = (
+            codes == [lab.know.seen.get("unknown_code")] * 2 if codes else value == "silent"
+        )
+        if as_unknown and _unheard_of(lab):
+            raise Hidden("hidden by unsupported_events: it gets what an unknown event gets")
         if len(set(seen)) > 1:
             lab.know.unknown("clear_idle", Mark.MIXED, f"{value} {count}", tuple(set(seen)))
             return Verdict(Mark.MIXED, f"First {seen[0]}, then {seen[1]}.")
@@ -60,41 +61,82 @@ async def _clear_idle(lab: Lab) -> Verdict:
         return Verdict(Mark.SEEN, f"It gets {told}, {count}.")
 
 
+def _unheard_of(lab: Lab) -> bool:
+    """Whether a clear is an unknown event on a plain WebSocket; on a call it may be known."""
+    return str(CLEAR["type"]) in (lab.know.value("unsupported_events") or "").split(",")
+
+
 def _replies(talk: Talk, mark: int) -> list[Frame]:
     return talk.since(mark, "error", "output_audio_buffer.cleared")
 
 
-def _late(lab: Lab) -> float:
-    return _LATE_S + 6 * lab.trip
+async def _media(lab: Lab) -> Verdict:
+    """With a peer, as a browser is one."""
+    lab.know.seen["media"] = "not tried" if lab.plan.peer is None else "no"
+    async with a_call(lab, media=True) as call:
+        lab.know.seen["media"] = "yes"
+        talk = await call.join()
+        run = await played(lab, call, talk, SHORT)
+        await talk.until(lambda: playback(talk, "stopped", run), patience=lab.plan.patience + 10)
+        assert call.peer is not None, "a call with media has a peer"
+        # The sound takes another way than its events.
+        heard = await call.peer.heard_ms(late(lab) + lab.plan.patience)
+        if not heard:
+            raise Inconclusive("its media is connected, and nothing is heard of an answer")
+        lab.know.knob("call_media", "webrtc", f"1/1: {heard:.0f} ms of an answer are heard")
+        return Verdict(
+            Mark.SEEN,
+            f"Yes: it is connected, and of an answer {heard:.0f} ms are heard that are no silence.",
+        )
 
 
 async def _playing(lab: Lab) -> Verdict:
-    """Whether anything plays, and from when on."""
-    async with a_call(lab) as call:
+    """Whether anything plays, and from when on: to nobody first, then to a peer."""
+    told = await _started(lab, media=False)
+    lab.know.seen["plays"] = "yes" if told else "no"
+    _no_media(lab)
+    if told:
+        return Verdict(Mark.SEEN, f"It plays although nobody listens. started comes {told}.")
+    if lab.know.seen.get("media") == "yes" and (told := await _started(lab, media=True)):
+        lab.know.seen["plays"] = "to a peer"
+        return Verdict(Mark.SEEN, f"It plays only to a peer. started comes {told} then.")
+    raise NotPossible(
+        f"needs media: an answer was made, and nothing played within {lab.plan.patience:.0f} s "
+        "of its response.done (P-337)"
+    )
+
+
+async def _started(lab: Lab, *, media: bool) -> str:
+    """When an answer's sound starts, in words; "" if it does not.
+
+    Raises:
+        Inconclusive: it had none.
+    """
+    async with a_call(lab, media=media) as call:
         talk = await call.join()
-        run = await call.begun(talk, numbers=_PLAYED)
+        run = await call.begun(talk, numbers=PLAYED)
         await call.done(talk, run)
-        words = [frame for frame in run.frames if frame.kind == _TRANSCRIPT]
-        if not words:
+        words = [frame for frame in run.frames if frame.kind == TRANSCRIPT]
+        if not words or run.done is None:
             raise Inconclusive("the answer had no sound")
         await talk.until(lambda: playback(talk, "started", run))
         started = playback(talk, "started", run)
-        done = run.done
-        if not started or done is None:
-            lab.know.seen["plays"] = "no"
-            raise NotPossible(
-                f"needs media: an answer was made, and nothing played within "
-                f"{talk.patience:.0f} s of its response.done (P-337)"
-            )
-        lab.know.seen["plays"] = "yes"
-        lab.know.unknown(
-            "call_media",
-            Mark.INCONCLUSIVE,
-            "it plays although nobody listens; whether a peer would hear it was not tried",
-            ("virtual", "webrtc"),
-        )
-        where = _when(lab, run, started[0], words, done)
-        return Verdict(Mark.SEEN, f"It plays although nobody listens. started comes {where}.")
+        return _when(lab, run, started[0], words, run.done) if started else ""
+
+
+def _no_media(lab: Lab) -> None:
+    """Judge what plays where no media could be connected.
+
+    On the way to another machine it may be a firewall that keeps it from that.
+    """
+    name, media = "call_media", lab.know.seen.get("media")
+    plays = lab.know.seen["plays"] == "yes"
+    if media == "no" and is_loopback(lab.url):
+        why = "it plays although nobody listens" if plays else "nothing plays"
+        lab.know.knob(name, "virtual" if plays else "none", f"no peer can connect, and {why}")
+    elif plays and media != "yes":
+        told = "it plays although nobody listens; whether a peer would hear it was not seen"
+        lab.know.unknown(name, Mark.INCONCLUSIVE, told, ("virtual", "webrtc"))
 
 
 def _when(lab: Lab, run: Run, started: Frame, words: list[Frame], done: Frame) -> str:
@@ -124,58 +166,14 @@ def _when(lab: Lab, run: Run, started: Frame, words: list[Frame], done: Frame) -
     return "after the words"
 
 
-async def _queue(lab: Lab) -> Verdict:
-    """P-407: a second answer while the first one's sound plays."""
-    _needs_sound(lab)
-    async with a_call(lab) as call:
-        talk = await call.join()
-        first = await _played(lab, call, talk, _SHORT)
-        second = await call.begun(talk, say="Say yes.")
-        await call.done(talk, second)
-        stopped = playback(talk, "stopped", first)
-        if stopped and second.done is not None and stopped[0].place < second.done.place:
-            raise Inconclusive("the first one's sound was over too soon")
-        limit = lab.plan.patience + 30
-        await talk.until(lambda: playback(talk, "stopped", first), patience=limit)
-        stopped = playback(talk, "stopped", first)
-        if not stopped:
-            raise Inconclusive("the first one's sound did not end")
-        await talk.until(lambda: playback(talk, "started", second))
-        started = playback(talk, "started", second)
-        if not started:
-            value, told = "lost", "the second one's never plays"
-        elif started[0].place < stopped[0].place:
-            value, told = "overlap", "the second one's plays at the same time"
-        else:
-            value, told = "queue", "the second one's plays when the first one's has stopped"
-        lab.know.knob("playback_order", value, "1/1 pair of answers")
-        return Verdict(Mark.SEEN, f"{told[0].upper()}{told[1:]}, 1/1.")
-
-
-async def _played(lab: Lab, call: Call, talk: Talk, numbers: int) -> Run:
-    """An answer that is done, and plays.
-
-    Raises:
-        Inconclusive: it does not, or is over already.
-    """
-    run = await call.begun(talk, numbers=numbers)
-    await call.done(talk, run)
-    await talk.until(lambda: playback(talk, "started", run))
-    if not playback(talk, "started", run):
-        raise Inconclusive("its sound did not begin")
-    if playback(talk, "stopped", run):
-        raise Inconclusive("its sound was over with it")
-    return run
-
-
 async def _clear_playing(lab: Lab) -> Verdict:
     """L-14, the second half: an answer that is done."""
-    _needs_sound(lab)
-    async with a_call(lab) as call:
+    needs_sound(lab)
+    async with sounding(lab) as call:
         talk = await call.join()
-        run = await _played(lab, call, talk, _PLAYED)
+        run = await played(lab, call, talk, PLAYED)
         mark = len(talk.frames)
-        _, passed = await burst(talk, _CLEAR)
+        _, passed = await burst(talk, CLEAR)
         stopped = playback(talk, "stopped")
         if stopped and stopped[0].place < passed.place:
             raise Inconclusive("its sound was over before the clear was read")
@@ -205,13 +203,16 @@ async def _silenced(lab: Lab, talk: Talk, mark: int) -> tuple[list[Frame], list[
     def found() -> tuple[list[Frame], list[Frame]]:
         return playback(talk, "cleared", mark=mark), talk.since(mark, "conversation.item.truncated")
 
-    await talk.until(lambda: all(found()), patience=_late(lab))
+    await talk.until(lambda: all(found()), patience=late(lab))
     if not any(found()):  # the control: what plays on stops in the end
         await talk.until(
             lambda: any(found()) or playback(talk, "stopped", mark=mark),
             patience=lab.plan.patience + 10,
         )
         if playback(talk, "stopped", mark=mark):
+            if _unheard_of(lab):
+                lab.know.seen["clear"] = "unknown"
+                needs_clear(lab)
             raise Inconclusive("the clear did nothing: it played to its end")
     return found()
 
@@ -220,15 +221,18 @@ async def _generating(lab: Lab, call: Call, talk: Talk) -> Run:
     """An answer in mid-generation that plays, or will without anything more.
 
     Raises:
+        Hidden: nothing is read meanwhile.
         Inconclusive: it was over too soon.
     """
+    if lab.know.value("reads_while_responding") == "no":
+        raise Hidden("hidden by reads_while_responding=no: what is sent waits for the end")
     run = await call.begun(talk, numbers=_GENERATED)
     plays = lab.know.value("output_started") in (None, "first_audio")
 
     def ready() -> bool:
         if plays:
             return bool(playback(talk, "started", run))
-        return sum(frame.kind == _TRANSCRIPT for frame in run.frames) > 3
+        return sum(frame.kind == TRANSCRIPT for frame in run.frames) > 3
 
     await talk.until(lambda: run.done or ready(), patience=lab.plan.patience + 10)
     if run.done is not None or not ready():
@@ -238,14 +242,14 @@ async def _generating(lab: Lab, call: Call, talk: Talk) -> Run:
 
 async def _cancel_and_clear(lab: Lab) -> Verdict:
     """L-14, the first half: by hand, in mid-speech."""
-    _needs_sound(lab)
+    needs_sound(lab)
     if lab.know.value("cancel_target") is not None:
         needs_cancel(lab)
-    async with a_call(lab) as call:
+    async with sounding(lab) as call:
         talk = await call.join()
         run = await _generating(lab, call, talk)
         mark = len(talk.frames)
-        talk.send(talk.fence, lab.cancel(run), _CLEAR, talk.fence)
+        talk.send(talk.fence, lab.cancel(run), CLEAR, talk.fence)
         after, before = await talk.passed(), await talk.passed(1)
         if after is None or before is None:
             raise Inconclusive("the fence got no answer")
@@ -269,11 +273,12 @@ async def _cancel_and_clear(lab: Lab) -> Verdict:
 
 async def _clear_generating(lab: Lab) -> Verdict:
     """L-15: the clear alone."""
-    _needs_sound(lab)
-    async with a_call(lab) as call:
+    needs_sound(lab)
+    needs_clear(lab)
+    async with sounding(lab) as call:
         talk = await call.join()
         run = await _generating(lab, call, talk)
-        talk.send(talk.fence, _CLEAR, talk.fence)
+        talk.send(talk.fence, CLEAR, talk.fence)
         after, before = await talk.passed(), await talk.passed(1)
         if after is None or before is None:
             raise Inconclusive("the fence got no answer")
@@ -288,7 +293,7 @@ async def _clear_generating(lab: Lab) -> Verdict:
             lab.know.knob("clear_while_generating", "cancels", "1/1 clear in mid-generation")
             return Verdict(Mark.SEEN, "It cancels the response.")
         generated = [frame for frame in run.frames if frame.place > after.place]
-        if not more() and not any(frame.kind == _TRANSCRIPT for frame in generated):
+        if not more() and not any(frame.kind == TRANSCRIPT for frame in generated):
             raise Inconclusive("nothing more was generated after the clear")
         if not more():
             await talk.until(lambda: bool(more()))
@@ -301,62 +306,7 @@ async def _clear_generating(lab: Lab) -> Verdict:
         )
 
 
-async def _clear_queued(lab: Lab) -> Verdict:
-    """L-16: one answer plays, one out of band waits behind it."""
-    _needs_sound(lab)
-    order = lab.know.value("playback_order")
-    if order == "lost":
-        raise Hidden("hidden by playback_order=lost: nothing waits behind what plays")
-    if order is None:
-        raise Inconclusive("it is not known whether one answer's sound waits for another's")
-    beside = lab.know.value("out_of_band") not in ("shared_slot", "ignored")
-    async with a_call(lab) as call:
-        talk = await call.join()
-        await _played(lab, call, talk, _PLAYED)
-        second = await call.begun(talk, numbers=_SHORT, beside=beside)
-        await call.done(talk, second)
-        mark = len(talk.frames)
-        _, passed = await burst(talk, _CLEAR)
-        if any(frame.place < passed.place for frame in playback(talk, "stopped")):
-            raise Inconclusive("a sound was over before the clear was read")
-
-        def second_plays() -> bool:
-            what = "started" if order == "queue" else "stopped"
-            return bool(playback(talk, what, second, mark))
-
-        late = _late(lab) if order == "queue" else lab.plan.patience + 10
-        await talk.until(second_plays, patience=late)
-        scope = "playing_only" if second_plays() else "all"
-        cleared = playback(talk, "cleared", mark=mark)
-        if scope == "all" and playback(talk, "stopped", mark=mark):
-            raise Inconclusive("the clear did nothing")
-        lab.know.knob("clear_scope", scope, f"1/1 clear of two (playback_order={order})")
-        _cleared_for(lab, scope, len(cleared))
-        items = {frame.item.get("id") for frame in second.frames} - {None}
-        cuts = talk.since(mark, "conversation.item.truncated")
-        cut = [frame.body.get("item_id") in items for frame in cuts]
-        where = "out of band" if beside else "behind it"
-        return Verdict(
-            Mark.SEEN,
-            f"{'Both are dropped' if scope == 'all' else 'The one that plays is dropped'}: "
-            f"{len(cleared)} cleared, {cut.count(False)} truncated of the answer and "
-            f"{cut.count(True)} of the one {where}. The barge-in of L-16 needs a peer that speaks.",
-        )
-
-
-def _cleared_for(lab: Lab, scope: str, count: int) -> None:
-    name = "cleared_for"
-    if not count:
-        lab.know.knob(name, "none", "0 cleared of 1 clear")
-    elif scope == "all":
-        lab.know.knob(name, "each" if count > 1 else "playing", f"{count} cleared of 2 dropped")
-    else:
-        why = "hidden by clear_scope=playing_only: only one is dropped"
-        lab.know.unknown(name, Mark.HIDDEN, why, ("playing", "each"))
-
-
-_MADE = experiments(
-    GROUP,
+SOUND = call_experiments(
     (
         _clear_idle,
         "What does a clear get when nothing plays?",
@@ -366,20 +316,20 @@ _MADE = experiments(
         0,
     ),
     (
+        _media,
+        "Can a call's media be held, and an answer be heard?",
+        "a browser's offer, and a short answer, aloud",
+        "P-330 to P-335, P-400, P-403",
+        "call_media",
+        600,
+    ),
+    (
         _playing,
-        "Does an answer's sound play, and when does it start?",
+        "Does an answer's sound play to nobody, and when does it start?",
         "an answer that counts to ten, aloud",
         "P-337, P-400 to P-405",
         "call_media output_started output_started_latency_ms",
         600,
-    ),
-    (
-        _queue,
-        "What becomes of a second answer's sound while one plays?",
-        "two short answers, aloud",
-        "P-403, P-407",
-        "playback_order",
-        1200,
     ),
     (
         _clear_playing,
@@ -405,13 +355,4 @@ _MADE = experiments(
         "clear_while_generating",
         600,
     ),
-    (
-        _clear_queued,
-        "What does a clear drop when one answer plays and one waits?",
-        "an answer, aloud, and one out of band; output_audio_buffer.clear when both are done",
-        "P-408, P-414, P-428, L-16",
-        "clear_scope cleared_for",
-        1200,
-    ),
 )
-SOUND = tuple(dataclasses.replace(one, needs_call=True) for one in _MADE)

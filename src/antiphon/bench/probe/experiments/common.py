@@ -2,24 +2,33 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
+import pybase64
+
 from antiphon.bench.probe.lab import Experiment, Hidden, Inconclusive, Lab, Verdict
+from antiphon.bench.probe.names import Json
 from antiphon.bench.probe.talk import Frame
 
 __all__ = [
+    "Row",
     "experiments",
     "named",
     "needs_cancel",
     "needs_lanes",
     "reply_to",
+    "spoken",
     "spread",
     "unsupported",
 ]
 
+_BYTES_PER_S = 48_000  # PCM16 at 24 kHz
+_SILENCE_S = 1.5
+_PIECE = _BYTES_PER_S // 2
+
 # Script, question, what it sends, facts, knobs separated by spaces, output tokens at most.
-_Row = tuple[Callable[[Lab], Awaitable[Verdict]], str, str, str, str, int]
+Row = tuple[Callable[[Lab], Awaitable[Verdict]], str, str, str, str, int]
 
 
-def experiments(group: str, *rows: _Row) -> tuple[Experiment, ...]:
+def experiments(group: str, *rows: Row) -> tuple[Experiment, ...]:
     """The experiments of one module, each named after its script."""
     return tuple(
         Experiment(
@@ -34,6 +43,18 @@ def experiments(group: str, *rows: _Row) -> tuple[Experiment, ...]:
         )
         for script, question, sends, facts, knobs, tokens in rows
     )
+
+
+def spoken(lab: Lab) -> list[Json]:
+    """The clip and the silence that ends a turn, as events of half a second each."""
+    pcm = lab.plan.clip + bytes(round(_SILENCE_S * _BYTES_PER_S))
+    return [
+        {
+            "type": "input_audio_buffer.append",
+            "audio": pybase64.b64encode_as_string(pcm[start : start + _PIECE]),
+        }
+        for start in range(0, len(pcm), _PIECE)
+    ]
 
 
 def spread(values: Sequence[float]) -> str:

@@ -2,32 +2,13 @@
 
 from typing import Any
 
-import pybase64
-
-from antiphon.bench.probe.experiments.common import experiments
+from antiphon.bench.probe.experiments.common import experiments, spoken
 from antiphon.bench.probe.lab import Hidden, Inconclusive, Lab, NotPossible, Verdict
-from antiphon.bench.probe.names import Json
 from antiphon.bench.probe.talk import Frame
 from antiphon.bench.report import Mark
 from antiphon.models import DEFAULT_TRANSCRIPTION_MODEL
 
 __all__ = ["EXPERIMENTS"]
-
-_BYTES_PER_S = 48_000  # PCM16 at 24 kHz
-_SILENCE_S = 1.5
-_PIECE = _BYTES_PER_S // 2
-
-
-def _spoken(lab: Lab) -> list[Json]:
-    """The clip and the silence that ends a turn, as events of half a second each."""
-    pcm = lab.plan.clip + bytes(round(_SILENCE_S * _BYTES_PER_S))
-    return [
-        {
-            "type": "input_audio_buffer.append",
-            "audio": pybase64.b64encode_as_string(pcm[start : start + _PIECE]),
-        }
-        for start in range(0, len(pcm), _PIECE)
-    ]
 
 
 async def _listen(lab: Lab, **detection: Any) -> None:
@@ -56,7 +37,7 @@ async def _speak(lab: Lab) -> int:
         NotPossible: it was refused.
     """
     mark = len(lab.talk.frames)
-    lab.talk.send(*_spoken(lab), lab.talk.fence)
+    lab.talk.send(*spoken(lab), lab.talk.fence)
     await lab.talk.passed(patience=lab.plan.patience + 15)
     errors = [
         f for f in lab.talk.since(mark, "error") if f.code != "input_audio_buffer_commit_empty"
