@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Mapping
 import pytest
 
 from antiphon.bench.probe import CALLS, Lab, Plan, browsers, dial, post, probe
+from antiphon.bench.probe.calling import a_call
 from antiphon.bench.probe.dialling import Dial, Ear, Wire
-from antiphon.bench.probe.lab import NotPossible, Verdict
+from antiphon.bench.probe.lab import Knowledge, NotPossible, Verdict
+from antiphon.bench.probe.rules import infer
 from antiphon.bench.report import Case, Mark, Report, to_json
 from antiphon.cli.demo.files import spoken_sentence
 from antiphon.emulator import (
@@ -229,3 +231,25 @@ async def test_media_that_nobody_answers_is_not_waited_for_long(
             await tried(lab, "media")
         assert lab.know.seen["media"] == "no"
         assert len(server.calls) == 0
+
+
+def test_hangup_and_a_browser_that_leaves_may_end_it_otherwise() -> None:
+    know = Knowledge()
+    know.seen |= {"end_by_hangup": "close_1000", "end_by_leaving": "abrupt"}
+    infer(know)
+    found = know.knobs["call_end_close_webrtc"]
+    assert (found.value, found.mark) == (None, Mark.MIXED)
+    assert "hangup: close_1000, 1/1 a browser that left: abrupt" in found.why
+
+
+def test_a_call_that_ended_by_itself_is_not_left_behind() -> None:
+    async def main() -> Lab:
+        memory = MemoryConnector()
+        lab = Lab(Plan(url=URL, headers={}, dial=memory, post=in_memory(memory)))
+        async with a_call(lab):
+            (call,) = memory.calls
+            call.hang_up()
+        return lab
+
+    lab = run_virtual(main())
+    assert (lab.calls, lab.calls_left) == (1, 0)
