@@ -73,10 +73,10 @@ def test_calls_are_known_until_they_are_deleted() -> None:
     body = {"id": "a", "type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}"}
     conversation.append(ConversationItem(body))
     assert conversation.has_call("call_1")
-    assert conversation.caller("call_1") == "a"
+    assert conversation.item_of_call("call_1") == "a"
     conversation.delete("a")
     assert not conversation.has_call("call_1")
-    assert conversation.caller("call_1") is None
+    assert conversation.item_of_call("call_1") is None
 
 
 def test_image_counts_its_own_tokens() -> None:

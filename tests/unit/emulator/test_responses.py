@@ -17,7 +17,7 @@ from antiphon.emulator import (
     text,
 )
 from antiphon.emulator.audio import speech
-from antiphon.emulator.engine.response import TRANSITIONS, Cause, Phase
+from antiphon.emulator.engine.response import TRANSITIONS, Input, Phase
 from tests.helpers.emulated import Emulated, Json, user_text
 
 __all__: list[str] = []
@@ -432,7 +432,7 @@ def test_usage_of_the_next_response_counts_the_last() -> None:
 
 def test_table_knows_every_phase_and_nothing_leaves_done() -> None:
     assert {phase for phase, _ in TRANSITIONS} == set(Phase) - {Phase.DONE}
-    assert {cause for _, cause in TRANSITIONS} == set(Cause)
+    assert {what for _, what in TRANSITIONS} == set(Input)
 
 
 def test_every_phase_but_done_can_reach_done() -> None:

@@ -2,14 +2,14 @@
 
 from antiphon.emulator.engine.response import TokenCount
 
-__all__ = ["Remembered"]
+__all__ = ["PromptCache"]
 
 # Cached tokens were seen in steps only.
 STEP = 64
 
 
-class Remembered:
-    """What the latest response on the conversation was given: its instructions and its size.
+class PromptCache:
+    """What the latest response of the conversation was given: its instructions and its size.
 
     The conversation grows at its end, so that what was given before is the beginning of what is
     given now, as long as the instructions before it are the same.
@@ -19,8 +19,8 @@ class Remembered:
         self._instructions: str | None = None
         self._given = TokenCount()
 
-    def again(self, instructions: str, given: TokenCount) -> TokenCount:
-        """The part of `given` that is known by now; from now on all of it is."""
+    def look_up(self, instructions: str, given: TokenCount) -> TokenCount:
+        """The part of `given` that an earlier response was given too. From now on all of it is."""
         cached = TokenCount()
         if instructions == self._instructions:
             cached.text = _steps(min(given.text, self._given.text))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from antiphon.emulator.engine.basis import Basis
-from antiphon.emulator.engine.caching import Remembered
+from antiphon.emulator.engine.caching import PromptCache
 from antiphon.emulator.engine.desk import Desk
 from antiphon.emulator.engine.effects import Ask, Drop, Proceed
 from antiphon.emulator.faculties.work import NO_FACULTIES, Faculties
@@ -59,7 +59,7 @@ class Core:
         self.session = SessionState(
             behaviour, self.ids.new("sess"), model, basis.epoch + behaviour.session_max_s
         )
-        self.remembered = Remembered()
+        self.prompt_cache = PromptCache()
         self.conversation = Conversation(self.ids.new("conv"))
         self._basis = basis
         self._outlet = outlet

@@ -84,7 +84,7 @@ def judge(
     if not parts.path.rstrip("/").endswith("/realtime"):
         return HttpRefusal(404, "not_found", f"There is nothing at {parts.path}.")
     given = {name.lower(): value for name, value in headers.items()}
-    offered = [one.strip() for one in given.get("sec-websocket-protocol", "").split(",")]
+    offered = [name.strip() for name in given.get("sec-websocket-protocol", "").split(",")]
     subprotocol = "realtime" if "realtime" in offered else ""
     key = _key(given, offered, parts.query)
     session = session_of(key)

@@ -138,7 +138,7 @@ class Items:
     def _calling_response(self, body: Json) -> Response | None:
         if body["type"] != "function_call_output":
             return None
-        item_id = self._core.conversation.caller(str(body["call_id"]))
+        item_id = self._core.conversation.item_of_call(str(body["call_id"]))
         item = self._core.conversation.get(item_id) if item_id is not None else None
         if item is None or item.response_id is None:
             return None

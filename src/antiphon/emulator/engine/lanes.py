@@ -71,7 +71,7 @@ class Lanes:
 
     def single(self) -> Response | None:
         """The only response in progress, or None if there are several or none."""
-        in_progress = (one for one in self.active.values() if one.in_progress)
+        in_progress = (response for response in self.active.values() if response.in_progress)
         first, second = next(in_progress, None), next(in_progress, None)
         return first if second is None else None
 

@@ -80,7 +80,7 @@ def gather(core: Core, params: Json) -> Context:
     tokens.text += count_tokens(instructions)
     cached = TokenCount()
     if given is None:
-        cached = core.remembered.again(instructions, tokens)
+        cached = core.prompt_cache.look_up(instructions, tokens)
     return Context(latest, tokens, cached)
 
 

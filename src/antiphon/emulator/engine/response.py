@@ -11,7 +11,7 @@ from antiphon.emulator.scripts.script import Ending, Output, OutputKind
 from antiphon.emulator.state.agenda import Entry
 from antiphon.emulator.state.conversation import ConversationItem
 
-__all__ = ["TRANSITIONS", "Cause", "Lane", "OutputItem", "Phase", "Response", "TokenCount"]
+__all__ = ["TRANSITIONS", "Input", "Lane", "OutputItem", "Phase", "Response", "TokenCount"]
 
 Json = dict[str, Any]
 
@@ -32,7 +32,7 @@ class Phase(StrEnum):
     DONE = "done"
 
 
-class Cause(StrEnum):
+class Input(StrEnum):
     """What moves a response on."""
 
     CREATED = "created"
@@ -42,21 +42,21 @@ class Cause(StrEnum):
     DROP = "drop"
 
 
-# A cause that a phase does not list does not apply to it: the response stays as it is, and who
-# caused it decides what to say about that (for a cancel, the knobs).
-TRANSITIONS: dict[tuple[Phase, Cause], Phase] = {
+# An input that a phase does not list leads nowhere: the response stays as it is, and whoever gave
+# it decides what to say about that (for a cancel, the knobs).
+TRANSITIONS: dict[tuple[Phase, Input], Phase] = {
     # Accepted: it holds its lane, but `response.created` is not sent. P-12: a cancel passes it by.
-    (Phase.ACCEPTED, Cause.CREATED): Phase.GENERATING,
-    (Phase.ACCEPTED, Cause.DROP): Phase.DONE,
+    (Phase.ACCEPTED, Input.CREATED): Phase.GENERATING,
+    (Phase.ACCEPTED, Input.DROP): Phase.DONE,
     # Generating: its output is sent as it comes.
-    (Phase.GENERATING, Cause.STEP): Phase.GENERATING,
-    (Phase.GENERATING, Cause.CANCEL): Phase.CANCELLING,
-    (Phase.GENERATING, Cause.END): Phase.DONE,
-    (Phase.GENERATING, Cause.DROP): Phase.DONE,
+    (Phase.GENERATING, Input.STEP): Phase.GENERATING,
+    (Phase.GENERATING, Input.CANCEL): Phase.CANCELLING,
+    (Phase.GENERATING, Input.END): Phase.DONE,
+    (Phase.GENERATING, Input.DROP): Phase.DONE,
     # Cancelling: a few stragglers (P-64), then the end. The lane is held until then (P-45).
-    (Phase.CANCELLING, Cause.STEP): Phase.CANCELLING,
-    (Phase.CANCELLING, Cause.END): Phase.DONE,
-    (Phase.CANCELLING, Cause.DROP): Phase.DONE,
+    (Phase.CANCELLING, Input.STEP): Phase.CANCELLING,
+    (Phase.CANCELLING, Input.END): Phase.DONE,
+    (Phase.CANCELLING, Input.DROP): Phase.DONE,
     # Done is final: exactly one `response.done` was sent, or none if it was dropped.
 }
 
@@ -99,7 +99,7 @@ class OutputItem:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Response:
-    """The record of one response. Changed by responses.py and answers.py only.
+    """The record of one response. Changed by responses.py, answers.py and output.py only.
 
     `feed` and `work_id` are of the work that is done for it elsewhere, if any; `is_dry` says that
     its steps wait for more of that.
@@ -131,9 +131,9 @@ class Response:
     cached: TokenCount = field(default_factory=TokenCount)
     spent: TokenCount = field(default_factory=TokenCount)
 
-    def moves(self, cause: Cause) -> bool:
-        """Apply a cause; False if it does not apply in this phase."""
-        target = TRANSITIONS.get((self.phase, cause))
+    def apply(self, what: Input) -> bool:
+        """Go to the phase that this leads to; False if it leads nowhere from the present one."""
+        target = TRANSITIONS.get((self.phase, what))
         if target is None:
             return False
         self.phase = target

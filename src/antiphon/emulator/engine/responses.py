@@ -11,7 +11,7 @@ from antiphon.emulator.engine.hearing import Hearing
 from antiphon.emulator.engine.lanes import Lanes, Request
 from antiphon.emulator.engine.output import ItemWriter
 from antiphon.emulator.engine.prompting import Context, gather
-from antiphon.emulator.engine.response import Cause, Lane, Phase, Response, TokenCount
+from antiphon.emulator.engine.response import Input, Lane, Phase, Response, TokenCount
 from antiphon.emulator.knobs.choices import (
     ActiveErrorForm,
     CancelCloseItems,
@@ -141,7 +141,7 @@ class Responses:
         if holder.phase is Phase.DONE:
             self.lanes.slot.holder = None
         elif self._knobs.superseded_done is SupersededDone.OMITTED:
-            holder.moves(Cause.DROP)
+            holder.apply(Input.DROP)
             holder.unschedule()
             self._answers.drop(holder)
             holder.status = "cancelled"
@@ -149,7 +149,7 @@ class Responses:
         else:
             if holder.phase is Phase.ACCEPTED:
                 self._created(holder)
-            holder.moves(Cause.CANCEL)
+            holder.apply(Input.CANCEL)
             holder.cancel_reason = holder.cancel_reason or "client_cancelled"
             self._finish_cancelled(holder, release=False)
         self.lanes.slot.holder = None
@@ -199,7 +199,7 @@ class Responses:
     # Running
 
     def _created(self, response: Response) -> None:
-        response.moves(Cause.CREATED)
+        response.apply(Input.CREATED)
         response.unschedule()
         self._core.emit("response.created", response=response.resource(None, None, []))
         if self._knobs.rate_limits_updated is RateLimitsUpdated.AFTER_CREATED:
@@ -221,7 +221,7 @@ class Responses:
             return
 
         def run() -> None:
-            if not response.moves(Cause.STEP):
+            if not response.apply(Input.STEP):
                 return
             if step.kind is StepKind.END:
                 response.ending = step.ending or response.ending
@@ -277,7 +277,7 @@ class Responses:
         announce: bool = True,
         release: bool = True,
     ) -> None:
-        if not response.moves(Cause.END):
+        if not response.apply(Input.END):
             return
         response.unschedule()
         self._answers.drop(response)
@@ -324,7 +324,7 @@ class Responses:
         """Begin to cancel a response; False if it is being cancelled already."""
         if response.phase is Phase.ACCEPTED:
             self._created(response)
-        if not response.moves(Cause.CANCEL):
+        if not response.apply(Input.CANCEL):
             return False
         response.unschedule()
         response.is_dry = False
@@ -343,7 +343,7 @@ class Responses:
     def _straggle(self, response: Response) -> None:
         """P-64: one more delta, if the model was in the middle of an item."""
         step = next(response.steps, None) if response.steps else None
-        if step is not None and step.is_delta and response.moves(Cause.STEP):
+        if step is not None and step.is_delta and response.apply(Input.STEP):
             self._writer.perform(response, step)
         else:
             response.steps = None
@@ -370,7 +370,8 @@ class Responses:
     def interrupt(self) -> None:
         """Speech began: cancel what writes to the default conversation (P-191, P-192)."""
         if self._knobs.vad_interrupts_oob:
-            targets = [one for one in self.lanes.active.values() if one.in_progress]
+            active = self.lanes.active.values()
+            targets = [response for response in active if response.in_progress]
         else:
             default = self.lanes.default_in_progress()
             targets = [default] if default is not None else []

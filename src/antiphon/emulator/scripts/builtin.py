@@ -35,10 +35,10 @@ def converse(prompt: Prompt) -> Answer:
     if prompt.tool_output is not None:
         return say(f"The tool answered: {prompt.tool_output}")
     both = _SAY_AND_CALL.search(prompt.instructions)
-    for one in prompt.tools if both else ():
-        if both and one.get("name") == both["name"]:
+    for offered in prompt.tools if both else ():
+        if both and offered.get("name") == both["name"]:
             said = both["words"].strip("\"'“”")
-            return answer(say(said), call(both["name"], _arguments(one, prompt.text)))
+            return answer(say(said), call(both["name"], _arguments(offered, prompt.text)))
     tool = _wanted_tool(prompt)
     if tool is not None:
         return call(str(tool["name"]), _arguments(tool, prompt.text))

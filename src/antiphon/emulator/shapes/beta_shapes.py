@@ -40,7 +40,7 @@ _PLACES: dict[str, tuple[str, ...]] = {
 _GA_ONLY = frozenset({"type", "output_modalities", "max_output_tokens", "audio"})
 _TO_FLAT_CONTENT = {"output_text": "text", "output_audio": "audio"}
 _TO_NESTED_CONTENT = {"text": "output_text", "audio": "output_audio"}
-_MARKED = 0.8  # what the beta called the temperature; nothing depends on it
+_TEMPERATURE = 0.8  # a field that only the beta has; nothing depends on it
 
 
 def nested_session(flat: Any, *, strict: bool = True) -> Any:
@@ -103,7 +103,7 @@ def flat_session(nested: Json) -> Json:
         "turn_detection": heard["turn_detection"],
         "tools": nested["tools"],
         "tool_choice": nested["tool_choice"],
-        "temperature": _MARKED,
+        "temperature": _TEMPERATURE,
         "max_response_output_tokens": nested["max_output_tokens"],
         "expires_at": nested["expires_at"],
     }
@@ -122,7 +122,7 @@ def flat_response(nested: Json) -> Json:
     flat["modalities"] = ["audio", "text"] if audio_too else ["text"]
     flat["voice"] = spoken["voice"]
     flat["output_audio_format"] = _FORMAT_NAMES[spoken["format"]["type"]]
-    flat["temperature"] = _MARKED
+    flat["temperature"] = _TEMPERATURE
     return flat
 
 

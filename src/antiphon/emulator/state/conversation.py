@@ -125,7 +125,7 @@ class Conversation:
         """Whether a function call of this id is in the conversation."""
         return call_id in self._calls
 
-    def caller(self, call_id: str) -> str | None:
+    def item_of_call(self, call_id: str) -> str | None:
         """Id of the item that holds this function call, or None."""
         items = self._calls.get(call_id)
         return items[-1] if items else None
