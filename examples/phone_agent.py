@@ -1,6 +1,6 @@
 """A telephone agent: answers calls, greets, and hangs up after its last word was heard.
 
-    pip install antiphon aiohttp openai
+    pip install '.[calls]' openai
     python examples/phone_agent.py      # then give its address to the project as a webhook
 
 OpenAI tells of a call by a signed webhook. The program verifies it, accepts the call, joins it over

@@ -3,7 +3,7 @@
     python examples/spoken_turn.py question.wav answer.wav
 
 The question is a mono WAV of 16-bit samples at any rate (other rates than 24 kHz need
-`pip install 'antiphon[audio]'`). The server's turn detection hears where it ends, and answers of
+`pip install '.[audio]'`). The server's turn detection hears where it ends, and answers of
 its own accord. For a real microphone, send what the sound card gives in place of the file.
 """
 

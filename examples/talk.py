@@ -1,6 +1,6 @@
 """Talk with a model, by microphone and speaker; or from one WAV file to another.
 
-    pip install 'antiphon[sound]'
+    pip install '.[sound]'
     python examples/talk.py                           # Ctrl-C ends it
     python examples/talk.py question.wav answer.wav   # without a sound card
 

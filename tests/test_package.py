@@ -7,6 +7,7 @@ then installed into an empty environment with what it declares and nothing else.
 import asyncio
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tarfile
@@ -16,10 +17,13 @@ import zipfile
 from collections.abc import Iterator
 from email.message import Message
 from email.parser import HeaderParser
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
+from antiphon.bench.prove.sharing import share_installed
 from antiphon.emulator import Behaviour, EmulatorServer, Pace, Script, ThreadedServer, say
 from tests.helpers.command import environment
 from tests.test_readme import blocks_in, runner, told_to_set
@@ -215,11 +219,110 @@ def test_the_first_snippets_run_with_what_the_readme_says_to_install(
     told: Path, tmp_path: Path, document: str, holds: str
 ) -> None:
     text = (ROOT / document).read_text()
-    block = next(one for one in blocks_in(text, document, unmarked=True) if holds in one.text)
+    block = next(one for one in blocks_in(text, document) if holds in one.text)
     with ThreadedServer() as server:
         command = runner(block.text, str(told / "python"), tmp_path)
         done = run(*command, cwd=tmp_path, **told_to_set(block, server))
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+INSTALL = re.compile(r"pip install ([^`\n]+)")
+# Of each thing that a document or an example says to install: what is tried with that and no more.
+# A line of a python block, or a program; a program is read to its end, but not run.
+TRIED: dict[tuple[str, str], str] = {
+    ("docs/emulator.md", "'.[tls]'"): "ssl_context=ssl.create_default_context",
+    ("docs/emulator-voice.md", "'.[voice]'"): "voice = Voice()",
+    ("docs/calls.md", "'.[webrtc]'"): "examples/browser_call/server.py",
+    ("docs/livekit.md", "'.[livekit,emulator]'"): "examples/livekit_agent.py",
+    ("docs/livekit.md", "'.[livekit]'"): "session.say(",
+    ("examples/browser_bridge/server.py", ". starlette 'uvicorn[standard]'"): (
+        "examples/browser_bridge/server.py"
+    ),
+    ("examples/browser_call/server.py", "'.[calls]'"): "examples/browser_call/server.py",
+    ("examples/phone_agent.py", "'.[calls]' openai"): "examples/phone_agent.py",
+    ("examples/spoken_turn.py", "'.[audio]'"): "examples/spoken_turn.py",
+    ("examples/talk.py", "'.[sound]'"): "examples/talk.py",
+}
+# What of `uvicorn[standard]` the development environment does without.
+NOT_HERE = {"httptools", "python-dotenv", "uvloop"}
+# These are installed for certain, by pip, in the environment of `told`.
+TOLD = {"'.[cli,emulator,audio]'", "pytest pytest-asyncio"}
+
+
+def told_to_install() -> set[tuple[str, str]]:
+    """(document, what follows `pip install`); what is drawn counts for the file it is from."""
+    found = set()
+    for pattern in ("*.md", "docs/**/*.md", "examples/**/*.py"):
+        for path in ROOT.glob(pattern):
+            text = re.sub(r"<!-- drawn: .*?<!-- end of", "", path.read_text(), flags=re.DOTALL)
+            words = {one.strip() for one in INSTALL.findall(text)}
+            found |= {(path.relative_to(ROOT).as_posix(), one) for one in words - TOLD}
+    return found
+
+
+def test_documents_say_one_way_to_install_antiphon_and_each_is_tried() -> None:
+    readme = {one for place, one in told_to_install() if place == "README.md"}
+    elsewhere = {one for one in told_to_install() if one[0] != "README.md"}
+    assert elsewhere == set(TRIED)
+    assert readme <= {words for _, words in TRIED}
+
+
+def needed(wheel: Path, words: str) -> list[str]:
+    """NAME==VERSION of all that these words bring, in the versions that are here."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [n for n in archive.namelist() if n.endswith(".dist-info/METADATA")]
+        ours = HeaderParser().parsestr(archive.read(name).decode())
+    pins: dict[str, str] = {}
+    wanted = [Requirement(re.sub(r"^\.", "antiphon", one)) for one in shlex.split(words)]
+    seen: set[str] = set()
+    while wanted:
+        one = wanted.pop()
+        if str(one) in seen or one.name in NOT_HERE:
+            continue
+        seen.add(str(one))
+        if one.name == "antiphon":
+            assert one.extras <= set(ours.get_all("Provides-Extra", []))
+            brings = ours.get_all("Requires-Dist", [])
+        else:
+            found = distribution(one.name)
+            pins[found.name] = found.version
+            brings = found.requires or []
+        for further in map(Requirement, brings):
+            chosen = [{"extra": extra} for extra in ("", *one.extras)]
+            if further.marker is None or any(map(further.marker.evaluate, chosen)):
+                wanted.append(further)
+    return [f"{name}=={version}" for name, version in pins.items()]
+
+
+@pytest.mark.parametrize(("place", "words"), TRIED, ids=lambda one: str(one))
+def test_what_documents_say_to_install_is_enough(
+    wheel: Path, tmp_path: Path, place: str, words: str
+) -> None:
+    wanted = needed(wheel, words)
+    venv.create(tmp_path / "env", with_pip=False)
+    shared = share_installed("\n".join(wanted), tmp_path / "env")
+    assert {one.partition("==")[0] for one in wanted} == set(shared)
+    python = str(tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin") / "python")
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
+    done = run(*pip, "--no-index", "--no-deps", str(wheel), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    what = TRIED[place, words]
+    with ThreadedServer() as server:
+        if (ROOT / what).is_file():
+            code = f"import runpy; runpy.run_path({str(ROOT / what)!r})"
+            done = run(python, "-c", code, cwd=tmp_path)
+        else:
+            found = blocks_in((ROOT / place).read_text(), place)
+            (block,) = [one for one in found if what in one.text]
+            command = runner(block.text, python, tmp_path)
+            done = run(*command, cwd=tmp_path, **told_to_set(block, server))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_a_message_says_to_install_is_had_where_antiphon_is(told: Path) -> None:
+    # Messages say `antiphon[sound]`, since where antiphon is there its folder need not be: pip
+    # asks no index for what is installed.
+    install(told, "antiphon[cli]", "--no-index")
 
 
 def test_a_release_has_its_version_and_its_owner() -> None:

@@ -1,20 +1,23 @@
 """What the documents tell a reader to run does run.
 
-In README.md every ``python`` and ``console`` block is run; in docs/ only one under a line
-``<!-- run -->``. A block under ``<!-- not run: REASON -->`` is left alone.
+Every ``python`` and ``console`` block is run, of README.md, CONTRIBUTING.md and all of docs/. Left
+alone is one under ``<!-- not run: REASON -->``, and one under ``<!-- drawn: NAME -->``, which
+docs/generate.py takes from a file that has tests of its own.
 
 A python block runs as its reader runs it: in a fresh folder, in a process of its own, by `python`,
 or by pytest if it defines tests, or with top-level `await` as in `python -m asyncio`. It gets no
 key, and no option of pytest's; a document that tells its reader to point `OPENAI_BASE_URL` to
 `antiphon serve` has it pointed to an emulator. Of a console block the
 lines that start with ``$`` are run, in the repository; where output is shown it must be what comes,
-with ``...`` for anything. `antiphon serve` runs until its block ends, on a free port.
+with ``...`` for anything. A server runs until its block ends, on a free port, and what is exported
+holds until then. What is to be installed is tried by test_package.py.
 """
 
 import doctest
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -36,14 +39,19 @@ RUNNER = ROOT / "tests" / "helpers" / "run_snippet.py"
 SECONDS = 120
 
 BLOCK = re.compile(
-    r"(?:<!-- (?P<mark>run|not run: [^>]+?) -->\n+)?"
+    r"(?P<left><!-- (?:not run|drawn): [^>]+? -->\n+)?"
     r"^```(?P<kind>python|console)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 # This very test runs under it; test_architecture.py sees to it that CI runs it and nothing else.
 UNDER_TEST = "make test"
-SERVE = "antiphon serve"
+FORMAT = "make format"
+INSTALL = "pip install "
+SERVERS = ("antiphon serve", "python examples/browser_call/server.py")
 PORT = "8765"
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/**/*.md")
+# What a checkout has beside what git keeps.
+NOT_SOURCES = shutil.ignore_patterns(".git", ".venv", ".*cache", ".hypothesis", "build", "dist")
 
 
 @dataclass(frozen=True)
@@ -53,22 +61,26 @@ class Block:
     text: str
 
 
-def blocks_in(text: str, place: str, *, unmarked: bool) -> list[Block]:
+def blocks_in(text: str, place: str) -> list[Block]:
     """The blocks of a document that are to be run."""
     found = []
     for match in BLOCK.finditer(text):
-        mark = match["mark"] or ("run" if unmarked else "")
-        if mark == "run":
+        if match["left"] is None:
             line = text.count("\n", 0, match.start("text"))
             found.append(Block(f"{place}:{line}", match["kind"], match["text"]))
     return found
 
 
+def pages() -> list[Path]:
+    return [path for page in PAGES for path in sorted(ROOT.glob(page))]
+
+
 def blocks() -> list[Block]:
-    found = blocks_in((ROOT / "README.md").read_text(), "README.md", unmarked=True)
-    for path in sorted((ROOT / "docs").rglob("*.md")):
-        found += blocks_in(path.read_text(), str(path.relative_to(ROOT)), unmarked=False)
-    return found
+    return [
+        block
+        for path in pages()
+        for block in blocks_in(path.read_text(), path.relative_to(ROOT).as_posix())
+    ]
 
 
 def of_kind(kind: str) -> list[object]:
@@ -117,10 +129,15 @@ def run(*command: str, cwd: Path, **changes: str) -> str:
 
 
 @contextmanager
-def serving(command: str, shown: str) -> Iterator[None]:
+def serving(command: str, shown: str, told: dict[str, str]) -> Iterator[None]:
     """Have a server run, which must show what is shown, and end well at Ctrl-C."""
+    settings, program = assignments(shlex.split(command))
     server = subprocess.Popen(
-        shlex.split(command), env=environment(), stdout=subprocess.PIPE, text=True, cwd=ROOT
+        program,
+        env={**environment(), "PYTHONUNBUFFERED": "1", **told, **settings},
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
     )
     assert server.stdout is not None
     try:
@@ -129,12 +146,20 @@ def serving(command: str, shown: str) -> Iterator[None]:
             came += line
             if matches(shown, came):
                 break
-        assert matches(shown, came), came
+        assert came and matches(shown, came), came
         yield
     finally:
         server.send_signal(signal.SIGINT)
         server.communicate(timeout=SECONDS)
     assert server.returncode == 0
+
+
+def assignments(words: list[str]) -> tuple[dict[str, str], list[str]]:
+    """`A=b program ...`: the variables, and what they are for."""
+    set_: dict[str, str] = {}
+    while words and re.match(r"[A-Z_]+=", words[0]):
+        name, _, set_[name] = words.pop(0).partition("=")
+    return set_, words
 
 
 def free_port() -> int:
@@ -178,31 +203,53 @@ def told_to_set(block: Block, server: ThreadedServer) -> dict[str, str]:
 
 @pytest.mark.timeout(SECONDS + 10)
 @pytest.mark.parametrize("block", of_kind("console"))
-def test_console_block_runs(block: Block) -> None:
+def test_console_block_runs(block: Block, tmp_path: Path) -> None:
     port = str(free_port())
     found = commands(block.text.replace(PORT, port))
     assert found, "a console block without a command"
+    told = {"PORT": str(free_port())}  # of the examples that serve
     with ExitStack() as servers:
         for command, shown in found:
-            if command == SERVE:
-                servers.enter_context(serving(f"{command} --port {port}", shown))
-            elif command.split("#")[0].strip() != UNDER_TEST:
-                assert matches(shown, run("bash", "-euo", "pipefail", "-c", command, cwd=ROOT))
+            plain = command.split("#")[0].strip()
+            program = shlex.join(assignments(shlex.split(plain))[1])
+            if plain.startswith("export "):
+                told |= assignments(shlex.split(plain)[1:])[0]
+            elif program.startswith(SERVERS):
+                where = f" --port {port}" if program.startswith("antiphon") else ""
+                servers.enter_context(serving(f"{plain}{where}", shown, told))
+            elif plain != UNDER_TEST and not plain.startswith(INSTALL):
+                place = copied(tmp_path) if plain == FORMAT else ROOT
+                came = run("bash", "-euo", "pipefail", "-c", command, cwd=place, **told)
+                assert matches(shown, came), came
 
 
-def test_readme_has_both_kinds() -> None:
+def copied(folder: Path) -> Path:
+    """This checkout's files, for what changes them; with its environment."""
+    shutil.copytree(ROOT, folder / "copy", ignore=NOT_SOURCES)
+    (folder / "copy" / ".venv").symlink_to(ROOT / ".venv")
+    return folder / "copy"
+
+
+def test_no_command_hides_in_a_block_of_another_kind() -> None:
+    kinds = re.compile(r"^```(?!console\n)[^\n]*\n\$ ", re.MULTILINE)
+    assert [str(path) for path in pages() if kinds.search(path.read_text())] == []
+
+
+def test_both_kinds_are_found_in_every_place() -> None:
     assert {b.kind for b in blocks()} == {"python", "console"}
+    places = {b.place.partition(":")[0] for b in blocks()}
+    assert {"README.md", "CONTRIBUTING.md", "docs/client.md", "docs/prove.md"} <= places
 
 
-def test_marks_choose_the_blocks() -> None:
+def test_marks_leave_blocks_out() -> None:
     text = (
         "```python\na\n```\n"
-        "<!-- run -->\n```python\nb\n```\n"
+        "<!-- drawn: b -->\n\n```python\nb\n```\n"
         "<!-- not run: needs a key -->\n```console\n$ c\n```\n"
         "```text\nd\n```\n"
+        "<!-- said: otherwise -->\n```console\n$ e\n```\n"
     )
-    assert [b.text for b in blocks_in(text, "x", unmarked=True)] == ["a\n", "b\n"]
-    assert [b.text for b in blocks_in(text, "x", unmarked=False)] == ["b\n"]
+    assert [b.text for b in blocks_in(text, "x")] == ["a\n", "$ e\n"]
 
 
 def test_commands_are_split_from_their_output() -> None:

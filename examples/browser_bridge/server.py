@@ -1,6 +1,6 @@
 """Talk with a model from a browser: the page's WebSocket on one side, a session on the other.
 
-    pip install antiphon starlette 'uvicorn[standard]'
+    pip install . starlette 'uvicorn[standard]'
     python examples/browser_bridge/server.py        # then open http://127.0.0.1:8000
 
 Needs OPENAI_API_KEY, or `antiphon serve --voice` and OPENAI_BASE_URL=http://127.0.0.1:8765/v1.

@@ -1,6 +1,6 @@
 """A browser calls a model, and this program joins the call: it guards what is heard.
 
-    pip install antiphon aiohttp
+    pip install '.[calls]'
 
     python examples/browser_call/server.py            # then open the address that it prints
 

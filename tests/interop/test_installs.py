@@ -37,6 +37,11 @@ def test_it_says_what_is_missing_and_nothing_when_all_is_there(tmp_path: Path) -
     assert announcement(tmp_path) == ""
 
 
+def test_the_guide_to_contributing_says_as_much() -> None:
+    total = round(sum(MEASURED_MB.values()), -1)
+    assert f"about {total} MB below this folder" in (ROOT / "CONTRIBUTING.md").read_text()
+
+
 def test_a_file_that_is_shared_counts_once(tmp_path: Path) -> None:
     there = folders(tmp_path)
     for name in (".venv", "pipecat"):

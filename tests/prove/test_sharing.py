@@ -67,6 +67,15 @@ def test_a_package_in_the_wanted_version_is_linked_without_its_commands(
     assert all(path.samefile(here.folder / name) for name, path in there.items())
 
 
+def test_a_file_that_two_packages_have_is_linked_once(here: Here, tmp_path: Path) -> None:
+    here.has("thing")
+    here.has("other")
+    record = here.folder / "other-1.0.dist-info" / "RECORD"
+    record.write_text(f"{record.read_text()}thing/__init__.py,,\n")
+    assert share_installed("thing==1.0\nother==1.0\n", tmp_path / "env") == ["thing", "other"]
+    assert taken(tmp_path / "env")["thing/__init__.py"].read_text() == "word = 1\n"
+
+
 @pytest.mark.parametrize(
     "wanted",
     ["thing==1.1", "thing", "thing>=1.0", 'thing==1.0 ; python_version < "3"', "other==1.0"],

@@ -66,5 +66,7 @@ def _link(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)
+    except FileExistsError:  # two packages may have one file, of a namespace that both are in
+        pass
     except OSError:  # another file system, or one that has no links
         shutil.copy2(source, target)
