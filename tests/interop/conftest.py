@@ -6,15 +6,22 @@ that start when collection is over, while other tests run; these tests therefore
 """
 
 import os
+import ssl
 from collections.abc import AsyncIterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import trustme
 
-from antiphon.bench.prove.clients import CLIENTS
-from antiphon.bench.prove.environments import INSTALL_TIMEOUT_S, Environment, InstallError
+from antiphon.bench.prove.clients import CLIENTS, Client
+from antiphon.bench.prove.environments import (
+    ENVIRONMENTS,
+    INSTALL_TIMEOUT_S,
+    Environment,
+    InstallError,
+)
 from tests.interop.stories import ClientUnderTest
 
 __all__ = ["Installations", "client"]
@@ -23,6 +30,16 @@ HERE = Path(__file__).parent
 CACHE = HERE.parent.parent / ".cache" / "interop"
 # Two at a time: installing is half waiting for a registry and half unpacking.
 INSTALLERS = 2
+
+# It shares the environment of the other client on Node, which brings the package anyway.
+OPENAI_NODE = Client(
+    "openai-node",
+    "openai's npm package, OpenAIRealtimeWS",
+    "openai",
+    HERE / "openai_node.mjs",
+    ENVIRONMENTS["openai_agents_js"],
+)
+PLAYED = {**CLIENTS, OPENAI_NODE.name: OPENAI_NODE}
 
 
 class Installations:
@@ -57,7 +74,7 @@ _INSTALLATIONS = pytest.StashKey[Installations]()
 
 def _environment_of(item: pytest.Item) -> Environment | None:
     marker = item.get_closest_marker("interop")
-    return CLIENTS[str(marker.args[0])].environment if marker is not None else None
+    return PLAYED[str(marker.args[0])].environment if marker is not None else None
 
 
 @pytest.hookimpl(trylast=True)
@@ -95,10 +112,12 @@ def missing(reason: str) -> None:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client(request: pytest.FixtureRequest) -> AsyncIterator[ClientUnderTest]:
+async def client(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[ClientUnderTest]:
     """The module's client: `pytestmark = interop(name)`."""
     (name,) = request.node.get_closest_marker("interop").args
-    chosen = CLIENTS[name]
+    chosen = PLAYED[name]
     environment = chosen.environment
     assert environment is not None
     reason = environment.unusable()
@@ -108,6 +127,15 @@ async def client(request: pytest.FixtureRequest) -> AsyncIterator[ClientUnderTes
         request.config.stash[_INSTALLATIONS].wait(environment.name)
     except InstallError as error:
         missing(f"{name} is not tested: {str(error).splitlines()[0]}")
-    under_test = ClientUnderTest(chosen.channel(CACHE)())
+    if chosen is OPENAI_NODE:
+        authority = trustme.CA()
+        trusted = tmp_path_factory.mktemp("authority") / "ca.pem"
+        authority.cert_pem.write_to_path(trusted)
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert("127.0.0.1").configure_cert(tls)
+        env = {"NODE_EXTRA_CA_CERTS": str(trusted)}
+        under_test = ClientUnderTest(chosen.channel(CACHE, env)(), tls)
+    else:
+        under_test = ClientUnderTest(chosen.channel(CACHE)())
     yield under_test
     await under_test.close()

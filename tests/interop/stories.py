@@ -3,6 +3,7 @@
 Each story drives the client and waits until it is over; what came of it is asserted in the tests.
 """
 
+import ssl
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -42,10 +43,16 @@ def interop(name: str) -> list[pytest.MarkDecorator]:
 
 
 class ClientUnderTest:
-    """One client, in a process that plays many stories."""
+    """One client, in a process that plays many stories.
 
-    def __init__(self, channel: ProcessChannel) -> None:
+    Args:
+        channel: the way to it.
+        tls: for a client that insists on it.
+    """
+
+    def __init__(self, channel: ProcessChannel, tls: ssl.SSLContext | None = None) -> None:
         self._channel = channel
+        self._tls = tls
 
     async def play(
         self, story: Story, script: Script | None = None, behaviour: Behaviour | None = None
@@ -62,7 +69,7 @@ class ClientUnderTest:
             script=lambda: script or Script(),
             behaviour=behaviour or Behaviour(),
         )
-        record, result = await play_and_keep(scenario, self._channel)
+        record, result = await play_and_keep(scenario, self._channel, self._tls)
         lines = "\n".join(f"{line.at_ms:7.0f} {line.side:6} {line.text}" for line in result.trace)
         assert result.verdict is Verdict.PASS, f"{result.says}\n{result.because}\n{lines}"
         return record

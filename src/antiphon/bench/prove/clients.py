@@ -70,8 +70,15 @@ class Client:
             return f"there is no file {self.program}"
         return None
 
-    def channel(self, cache: Path) -> Callable[[], ProcessChannel]:
-        """How to start it; it must have been installed."""
+    def channel(
+        self, cache: Path, env: Mapping[str, str] | None = None
+    ) -> Callable[[], ProcessChannel]:
+        """How to start it; it must have been installed.
+
+        Args:
+            cache: where environments are.
+            env: what it is to find in its own, beside what it inherits.
+        """
         # The programs of other people's clients find stage.py, and nothing else of ours.
         paths = [str(ADAPTERS)]
         if self.command:
@@ -81,7 +88,8 @@ class Client:
         else:
             command = [sys.executable, str(self.program), *self.arguments]
             paths.append(str(HOME))
-        return lambda: ProcessChannel(command, {"PYTHONPATH": os.pathsep.join(paths)})
+        given = {"PYTHONPATH": os.pathsep.join(paths), **(env or {})}
+        return lambda: ProcessChannel(command, given)
 
 
 def own(word: str) -> Client:

@@ -1,6 +1,7 @@
 """Plays scenarios with a client, and says what came of each."""
 
 import asyncio
+import ssl
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -70,8 +71,16 @@ async def play_scenario(scenario: Scenario, channel: ProcessChannel) -> Result:
     return result
 
 
-async def play_and_keep(scenario: Scenario, channel: ProcessChannel) -> tuple[Record, Result]:
-    """As `play_scenario`, with what happened."""
+async def play_and_keep(
+    scenario: Scenario, channel: ProcessChannel, tls: ssl.SSLContext | None = None
+) -> tuple[Record, Result]:
+    """As `play_scenario`, with what happened.
+
+    Args:
+        scenario: which.
+        channel: the way to the client.
+        tls: for a client that insists on it, whose process trusts what it shows.
+    """
     record = Record(asyncio.get_running_loop().time)
     server = EmulatorServer(
         scenario.behaviour,
@@ -79,6 +88,7 @@ async def play_and_keep(scenario: Scenario, channel: ProcessChannel) -> tuple[Re
         faults=scenario.faults,
         seed=scenario.name,
         watch=record.watch,
+        tls=tls or False,
     )
     async with server:
         await channel.start(record)
