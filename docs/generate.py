@@ -14,8 +14,8 @@ from typing import TypeVar
 from antiphon.emulator.knobs.behaviour import Behaviour
 from antiphon.emulator.knobs.calls import CallKnobs
 from antiphon.emulator.knobs.profiles import PROFILES
+from antiphon.protocol.lifecycle import TOLERANCES, TRANSITIONS, ResponseState
 from antiphon.protocol.playout import PLAYOUT, PlayoutState
-from antiphon.protocol.response import TOLERANCES, TRANSITIONS, ResponseState
 
 __all__ = ["DRAWN", "main", "redraw"]
 

@@ -47,8 +47,9 @@ if TYPE_CHECKING:
     from antiphon.protocol.effects import Report, ReportKind
     from antiphon.protocol.input_audio import Turn
     from antiphon.protocol.interruption import Receipt, ReceiptEntry
+    from antiphon.protocol.lifecycle import Tolerance
     from antiphon.protocol.options import Options
-    from antiphon.protocol.response import Cause, Lane, Outcome, OutcomeKind, Tolerance
+    from antiphon.protocol.response import Cause, Lane, Outcome, OutcomeKind
     from antiphon.protocol.snapshot import Snapshot
     from antiphon.protocol.times import ResponseTimes
     from antiphon.tools import ToolError, Tools
@@ -135,7 +136,8 @@ _HOMES = {
     "protocol.input_audio": "Turn",
     "protocol.interruption": "Receipt ReceiptEntry",
     "protocol.options": "Options",
-    "protocol.response": "Cause Lane Outcome OutcomeKind Tolerance",
+    "protocol.lifecycle": "Tolerance",
+    "protocol.response": "Cause Lane Outcome OutcomeKind",
     "protocol.snapshot": "Snapshot",
     "protocol.times": "ResponseTimes",
     "tools": "ToolError Tools",

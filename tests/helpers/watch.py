@@ -24,17 +24,10 @@ from antiphon.protocol.effects import (
     Settled,
 )
 from antiphon.protocol.interruption import Interruption, Scope
+from antiphon.protocol.lifecycle import ResponseState
 from antiphon.protocol.options import Options
 from antiphon.protocol.requests import Request
-from antiphon.protocol.response import (
-    Cause,
-    Lane,
-    OnBusy,
-    Outcome,
-    OutcomeKind,
-    Response,
-    ResponseState,
-)
+from antiphon.protocol.response import Cause, Lane, OnBusy, Outcome, OutcomeKind, Response
 from antiphon.protocol.times import ResponseTimes
 from antiphon.wire.base import Malformed, UnknownEvent
 from antiphon.wire.client_events import ResponseCancel, ResponseCreate, ResponseCreateParams

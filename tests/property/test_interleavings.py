@@ -10,8 +10,9 @@ from functools import partial
 
 import pytest
 
+from antiphon.protocol.lifecycle import Tolerance
 from antiphon.protocol.options import DEFAULT_TOLERANCES, Options
-from antiphon.protocol.response import Lane, OnBusy, Response, Tolerance
+from antiphon.protocol.response import Lane, OnBusy, Response
 from antiphon.wire.client_events import ResponseCancel, ResponseCreate
 from tests.helpers.builders import ACTIVE, NOT_ACTIVE, created, done, error, text_delta
 from tests.helpers.watch import Watched

@@ -4,8 +4,8 @@ import pytest
 
 from antiphon.exceptions import LocalProtocolError, ResponseRejected
 from antiphon.protocol.connection import Connection
+from antiphon.protocol.lifecycle import Tolerance
 from antiphon.protocol.options import DEFAULT_TOLERANCES, Options
-from antiphon.protocol.response import Tolerance
 from antiphon.wire.client_events import ResponseCreateParams
 from tests.helpers.builders import ACTIVE, text_delta
 from tests.helpers.playbook import Ask, C, Is, Lose, Oops, Playbook, S, Wait, check

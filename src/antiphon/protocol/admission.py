@@ -13,7 +13,8 @@ from math import inf
 from msgspec import UnsetType
 
 from antiphon.protocol.errors import blocker_of
-from antiphon.protocol.response import Lane, OnBusy, Response, ResponseState
+from antiphon.protocol.lifecycle import ResponseState
+from antiphon.protocol.response import Lane, OnBusy, Response
 from antiphon.wire.items import ErrorInfo
 
 __all__ = ["Admission"]

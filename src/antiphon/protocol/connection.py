@@ -24,12 +24,13 @@ from antiphon.protocol.handover import Handover
 from antiphon.protocol.input_audio import InputAudio
 from antiphon.protocol.interruption import Interruption, PlaybackMode, Scope, meant
 from antiphon.protocol.items import Items
+from antiphon.protocol.lifecycle import ResponseState
 from antiphon.protocol.options import Options
 from antiphon.protocol.playback import Playback, TruncatePoint
 from antiphon.protocol.playouts import Playouts
 from antiphon.protocol.produced import Produced
 from antiphon.protocol.requests import Request, RequestKind, Requests
-from antiphon.protocol.response import OnBusy, Response, ResponseState
+from antiphon.protocol.response import OnBusy, Response
 from antiphon.protocol.responses import Responses
 from antiphon.protocol.snapshot import Snapshot
 from antiphon.wire.base import UNSET, Malformed, Maybe, UnknownEvent
@@ -393,7 +394,7 @@ class Connection:
         error = event.error
         request = self._requests.match_error(error, event.event_id or None)
         if request is None:
-            self._responses.may_have_failed(error, now)
+            self._responses.refusals.may_have_failed(error, now)
             if says_busy(error):
                 self.input_audio.awaits_reply = False  # P-49: the turn's own create was refused
             if error_code(error) == NOTHING_TO_CANCEL:
@@ -413,18 +414,18 @@ class Connection:
             self._requests.refuse(request, request_error(error), effects)
         elif request.kind is RequestKind.RESPONSE_CREATE:
             echoed = request.event_id in (error.event_id, event.event_id)
-            if not echoed and self._responses.may_be_anothers(request.response, error):
+            if not echoed and self._responses.refusals.may_be_anothers(request.response, error):
                 detail = "a create was refused, and it is not known yet which"
                 effects.append(Report(ReportKind.ERROR, detail, error=error))
                 return
             self._requests.close(request)
-            self._responses.create_refused(request.response, error, now, effects)
+            self._responses.refusals.create_refused(request.response, error, now, effects)
         else:
             self._requests.close(request)
             # P-293: some say it in other words; that it is over already is evidence enough.
             over = request.response.state is ResponseState.CLOSED
             if over or error_code(error) == NOTHING_TO_CANCEL:
-                self._responses.cancel_found_nothing(request.response, now, effects)
+                self._responses.refusals.cancel_found_nothing(request.response, now, effects)
             else:
                 # The response may well run on: only its `done` or the deadline settles it.
                 detail = "the server would not cancel the response"

@@ -8,10 +8,11 @@ answers (ADR-0005). From there on the id decides (P-124), except on servers that
 from collections.abc import Mapping
 
 from antiphon.exceptions import LocalProtocolError
+from antiphon.protocol.lifecycle import ResponseState
 from antiphon.protocol.options import Options
 from antiphon.protocol.requests import RequestKind, Requests
 from antiphon.protocol.resource import lane_of
-from antiphon.protocol.response import Lane, Response, ResponseState
+from antiphon.protocol.response import Lane, Response
 from antiphon.wire.base import UNSET, UnsetType
 from antiphon.wire.items import ResponseResource
 

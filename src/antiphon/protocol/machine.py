@@ -20,24 +20,26 @@ from antiphon.protocol.effects import (
     Send,
     Settled,
 )
+from antiphon.protocol.lifecycle import (
+    OCCUPIES,
+    WANTED,
+    Action,
+    ResponseInput,
+    ResponseState,
+    table_for,
+)
 from antiphon.protocol.options import Options
 from antiphon.protocol.playouts import Playouts, tell_watchers
 from antiphon.protocol.produced import Produced
 from antiphon.protocol.requests import Request, RequestKind, Requests
 from antiphon.protocol.response import (
-    OCCUPIES,
     ON_DEADLINE,
     UNSETTLED,
-    WANTED,
-    Action,
     Cause,
     Outcome,
     OutcomeKind,
     Response,
-    ResponseInput,
-    ResponseState,
     illegal,
-    table_for,
 )
 from antiphon.wire.base import UNSET
 from antiphon.wire.client_events import ResponseCancel, ResponseCreate

@@ -6,7 +6,7 @@ from typing import Any, Self
 import msgspec
 
 from antiphon.exceptions import LocalProtocolError
-from antiphon.protocol.response import Tolerance
+from antiphon.protocol.lifecycle import Tolerance
 
 __all__ = ["DEFAULT_TOLERANCES", "Options"]
 

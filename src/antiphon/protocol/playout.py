@@ -1,6 +1,6 @@
 """Playback of one response: what is still to be heard of it, and what was asked to be silent.
 
-Generation (`response.py`) and playback end at different times: every server speaks faster than it
+Generation (`lifecycle.py`) and playback end at different times: every server speaks faster than it
 is heard, so the last word is played seconds after `response.done` (P-403, P-404). A response is
 therefore two things in flight, and this is the second. Every rule about it is a row of PLAYOUT.
 

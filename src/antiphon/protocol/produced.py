@@ -6,8 +6,9 @@ Kept beside the state machine, which does not depend on any of it.
 from antiphon.protocol.calls import note_call
 from antiphon.protocol.effects import Effects
 from antiphon.protocol.items import Items
+from antiphon.protocol.lifecycle import ResponseState
 from antiphon.protocol.playback import Playback
-from antiphon.protocol.response import Lane, Response, ResponseState
+from antiphon.protocol.response import Lane, Response
 from antiphon.wire.items import Item, ResponseResource
 from antiphon.wire.server_events import (
     OutputEvent,

@@ -19,7 +19,8 @@ from antiphon.protocol.deadlines import Deadline, Deadlines
 from antiphon.protocol.effects import Answered, Effects, Refused, Send
 from antiphon.protocol.errors import NOTHING_TO_CANCEL, error_code, says_busy
 from antiphon.protocol.held import Held
-from antiphon.protocol.response import Lane, Response, ResponseState
+from antiphon.protocol.lifecycle import ResponseState
+from antiphon.protocol.response import Lane, Response
 from antiphon.wire.client_events import ClientEvent
 from antiphon.wire.items import ErrorInfo
 

@@ -20,31 +20,21 @@ from antiphon.protocol.effects import (
     Report,
     ReportKind,
 )
-from antiphon.protocol.errors import ACTIVE_RESPONSE, blocker_of, says_busy
+from antiphon.protocol.errors import ACTIVE_RESPONSE
 from antiphon.protocol.input_audio import InputAudio
 from antiphon.protocol.interruption import Interruption
+from antiphon.protocol.lifecycle import WANTED, Action, ResponseInput, ResponseState, output_column
 from antiphon.protocol.machine import Machine
 from antiphon.protocol.options import Options
 from antiphon.protocol.playouts import Playouts
 from antiphon.protocol.produced import Produced
+from antiphon.protocol.refusals import Refusals
 from antiphon.protocol.requests import Requests
 from antiphon.protocol.resource import bytes_per_ms, cancelled_by_client, lane_of, outcome_of
-from antiphon.protocol.response import (
-    WANTED,
-    Action,
-    Cause,
-    Lane,
-    OnBusy,
-    Outcome,
-    OutcomeKind,
-    Response,
-    ResponseInput,
-    ResponseState,
-    output_column,
-)
+from antiphon.protocol.response import Cause, Lane, OnBusy, Outcome, OutcomeKind, Response
 from antiphon.wire.base import UNSET
 from antiphon.wire.client_events import ResponseCreateParams
-from antiphon.wire.items import ErrorInfo, ResponseResource
+from antiphon.wire.items import ResponseResource
 from antiphon.wire.server_events import (
     OutputEvent,
     ResponseCreated,
@@ -61,8 +51,6 @@ _S, _I = ResponseState, ResponseInput
 # The server has named a response in one of these, and not yet said that it is over.
 _NAMED = frozenset({_S.ACTIVE, _S.CANCELLING, _S.REVOKING})
 _NEVER_SENT = Outcome(OutcomeKind.CANCELLED, "never_sent")
-# How many busy errors may wait for a name at once.
-_ACCUSED = 16
 _NO_METADATA = (
     "the server does not return the metadata of a create: from here on answers are matched by "
     "their order (Options(echoes_metadata=False) says so from the start)"
@@ -89,7 +77,6 @@ class Responses:
     """
 
     __slots__ = (
-        "_accused",
         "_admission",
         "_by_id",
         "_deadlines",
@@ -103,6 +90,7 @@ class Responses:
         "_requests",
         "playouts",
         "produced",
+        "refusals",
     )
 
     def __init__(
@@ -129,8 +117,7 @@ class Responses:
         # Announced by nothing but their output so far.
         self._early = self._machine.early
         self._on_output = output_column(options.tolerances)
-        # Creates that an error may have refused, by the response that it names as the obstacle.
-        self._accused: dict[str, tuple[Response, ErrorInfo]] = {}
+        self.refusals = Refusals(self._machine, options, requests, deadlines)
 
     # --- what a caller asks ---------------------------------------------------------------------
 
@@ -253,11 +240,7 @@ class Responses:
             self._input_audio.awaits_reply = False
         if self._machine.fire(response, _I.RECV_CREATED, effects, now, resource=resource):
             self._supersede(response, now, effects)
-        accused, error = self._accused.pop(resource.id or "", (None, None))
-        if accused is not None and accused is not response and accused.state is _S.REQUESTED:
-            assert error is not None, "they are kept together"
-            self._requests.remove(self._requests.get(accused.create_event_id))
-            self.create_refused(accused, error, now, effects)
+        self.refusals.named(response, now, effects)
 
     def known(self, response_id: str | None) -> Response | None:
         """The response of this id, if there is one."""
@@ -392,78 +375,6 @@ class Responses:
                 response, _I.RECV_DONE, effects, now, cause=Cause.FINISHED, outcome=outcome
             )
             self._machine.pump(now, effects)
-
-    def create_refused(
-        self, response: Response, error: ErrorInfo, now: float, effects: Effects
-    ) -> None:
-        """The server answered a create with an error, and will send nothing else (P-51)."""
-        busy = says_busy(error)
-        patient = response.on_busy in (OnBusy.QUEUE, OnBusy.REPLACE)
-        if busy and patient and response.attempts < self._options.busy_retries:
-            response.attempts += 1
-            response.not_before = now + self._admission.pause(response, error, self._by_id)
-            self._machine.fire(
-                response,
-                _I.CREATE_BUSY,
-                effects,
-                now,
-                outcome=Outcome(OutcomeKind.CANCELLED, "never_created", error),
-            )
-        else:
-            cancelled = response.cause is Cause.CANCELLED
-            outcome = (
-                Outcome(OutcomeKind.CANCELLED, "never_created", error)
-                if cancelled
-                else Outcome(OutcomeKind.REJECTED, error=error)
-            )
-            self._machine.fire(
-                response, _I.CREATE_ERROR, effects, now, cause=Cause.REJECTED, outcome=outcome
-            )
-        self._machine.pump(now, effects)
-
-    def may_be_anothers(self, response: Response, error: ErrorInfo) -> bool:
-        """Whether an error without an echo may refuse another create than this one (P-49, P-85).
-
-        Turn detection's own create is refused while one of ours is active. Where the words name an
-        obstacle that is not known here yet, that may be this very response, and its name on the
-        way: who is meant shows when the name comes, or by the deadline.
-        """
-        blocker = blocker_of(error)
-        if not says_busy(error) or blocker is None or blocker in self._by_id:
-            return False
-        self._accused[blocker] = (response, error)
-        if len(self._accused) > _ACCUSED:
-            del self._accused[next(iter(self._accused))]
-        return True
-
-    def may_have_failed(self, error: ErrorInfo, now: float) -> None:
-        """An error that answers nothing: where one response runs, it may be the end of it (P-305).
-
-        If nothing more comes of it within the settle timeout, it was.
-        """
-        if error.type == "invalid_request_error" or says_busy(error):
-            return  # that is about something that was sent
-        unsettled = self._machine.unsettled.values()
-        active = [response for response in unsettled if response.state is _S.ACTIVE]
-        if len(active) == 1:
-            (response,) = active
-            response.doubt = error
-            response.doubted_at = now
-            self._deadlines.discard(response.deadline)
-            when = now + self._options.settle_timeout
-            response.deadline = self._deadlines.add(when, self._machine.due, response)
-
-    def cancel_found_nothing(self, response: Response, now: float, effects: Effects) -> None:
-        """P-14: the cancel crossed the natural end, or the server knows of no such response."""
-        effects.append(Report(ReportKind.ABSORBED, "the cancel found nothing to stop", response.id))
-        self._machine.fire(
-            response,
-            _I.CANCEL_ERROR,
-            effects,
-            now,
-            outcome=Outcome(OutcomeKind.UNKNOWN, "not_active"),
-        )
-        self._machine.pump(now, effects)
 
     # --- time and loss --------------------------------------------------------------------------
 

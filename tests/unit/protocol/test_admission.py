@@ -5,7 +5,8 @@ from math import inf
 import pytest
 
 from antiphon.protocol.admission import Admission
-from antiphon.protocol.response import Lane, OnBusy, Response, ResponseState
+from antiphon.protocol.lifecycle import ResponseState
+from antiphon.protocol.response import Lane, OnBusy, Response
 
 __all__: list[str] = []
 

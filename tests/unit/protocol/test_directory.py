@@ -4,9 +4,10 @@ from typing import Any
 
 from antiphon.protocol.deadlines import Deadlines
 from antiphon.protocol.directory import Directory
+from antiphon.protocol.lifecycle import ResponseState
 from antiphon.protocol.options import Options
 from antiphon.protocol.requests import Request, RequestKind, Requests
-from antiphon.protocol.response import Lane, Response, ResponseState
+from antiphon.protocol.response import Lane, Response
 from antiphon.wire.base import UNSET
 from antiphon.wire.items import ResponseResource
 from tests.helpers.builders import resource

@@ -3,7 +3,8 @@
 import pytest
 
 from antiphon.protocol.interruption import Interruption, Scope, meant
-from antiphon.protocol.response import Lane, Outcome, OutcomeKind, Response, ResponseState
+from antiphon.protocol.lifecycle import ResponseState
+from antiphon.protocol.response import Lane, Outcome, OutcomeKind, Response
 
 __all__: list[str] = []
 

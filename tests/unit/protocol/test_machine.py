@@ -6,8 +6,9 @@ import pytest
 
 from antiphon.exceptions import LocalProtocolError
 from antiphon.protocol.connection import Connection
+from antiphon.protocol.lifecycle import ResponseState, Tolerance
 from antiphon.protocol.options import DEFAULT_TOLERANCES, Options
-from antiphon.protocol.response import Lane, Response, ResponseState, Tolerance
+from antiphon.protocol.response import Lane, Response
 from tests.helpers.builders import (
     call,
 )

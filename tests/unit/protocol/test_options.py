@@ -3,8 +3,8 @@
 import pytest
 
 from antiphon.exceptions import LocalProtocolError
+from antiphon.protocol.lifecycle import Tolerance
 from antiphon.protocol.options import Options
-from antiphon.protocol.response import Tolerance
 
 __all__: list[str] = []
 

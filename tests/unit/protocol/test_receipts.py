@@ -3,8 +3,9 @@
 import pytest
 
 from antiphon.protocol.interruption import Interruption
+from antiphon.protocol.lifecycle import ResponseState
 from antiphon.protocol.playout import PlaybackKind, Playout, PlayoutState
-from antiphon.protocol.response import Cause, Lane, Outcome, OutcomeKind, Response, ResponseState
+from antiphon.protocol.response import Cause, Lane, Outcome, OutcomeKind, Response
 
 __all__: list[str] = []
 

@@ -4,8 +4,9 @@ import pytest
 
 from antiphon.protocol.deadlines import Deadlines
 from antiphon.protocol.errors import error_code, says_busy
+from antiphon.protocol.lifecycle import ResponseState
 from antiphon.protocol.requests import Request, RequestKind, Requests
-from antiphon.protocol.response import Lane, Response, ResponseState
+from antiphon.protocol.response import Lane, Response
 from antiphon.wire.items import ErrorInfo
 from tests.helpers.builders import ACTIVE, NOT_ACTIVE
 

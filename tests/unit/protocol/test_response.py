@@ -3,17 +3,9 @@
 import pytest
 
 from antiphon.protocol.effects import Ended, Opened
+from antiphon.protocol.lifecycle import ResponseState, Tolerance
 from antiphon.protocol.options import DEFAULT_TOLERANCES, Options
-from antiphon.protocol.response import (
-    Cause,
-    Lane,
-    OnBusy,
-    Outcome,
-    OutcomeKind,
-    Response,
-    ResponseState,
-    Tolerance,
-)
+from antiphon.protocol.response import Cause, Lane, OnBusy, Outcome, OutcomeKind, Response
 from antiphon.wire.client_events import ResponseCreateParams
 from antiphon.wire.items import ErrorInfo
 

@@ -1,4 +1,4 @@
-"""The table of `protocol/response.py`: complete, sound, every row played and named."""
+"""The table of `protocol/lifecycle.py`: complete, sound, every row played and named."""
 
 import itertools
 from collections.abc import Iterator
@@ -8,21 +8,19 @@ import pytest
 from antiphon.exceptions import LocalProtocolError, RemoteProtocolError
 from antiphon.protocol.connection import Connection
 from antiphon.protocol.effects import Effects, Ended, Opened, Output, Send, Settled
-from antiphon.protocol.options import Options
-from antiphon.protocol.response import (
+from antiphon.protocol.lifecycle import (
     TOLERANCES,
     TRANSITIONS,
     Action,
-    Lane,
-    Response,
     ResponseInput,
     ResponseState,
     Row,
     Table,
     Tolerance,
-    illegal,
     table_for,
 )
+from antiphon.protocol.options import Options
+from antiphon.protocol.response import Lane, Response, illegal
 from antiphon.wire.client_events import ResponseCancel, ResponseCreate
 from tests.helpers.builders import ACTIVE, NOT_ACTIVE
 from tests.helpers.playbook import Ask, Lose, Playbook, S, Step, Wait

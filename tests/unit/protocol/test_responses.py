@@ -9,8 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from antiphon.protocol.connection import Connection
+from antiphon.protocol.lifecycle import Tolerance
 from antiphon.protocol.options import DEFAULT_TOLERANCES, Options
-from antiphon.protocol.response import Lane, Tolerance
+from antiphon.protocol.response import Lane
 from antiphon.wire.items import Item
 from tests.helpers.builders import (
     ACTIVE,
