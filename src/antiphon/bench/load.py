@@ -142,8 +142,8 @@ def run_load(plan: Plan) -> Iterator[Measured]:
 
 def _sum(latest: dict[int, Measured]) -> Measured:
     whole = Measured()
-    for one in latest.values():
-        whole.add(one)
+    for measured in latest.values():
+        whole.add(measured)
     return whole
 
 
@@ -230,7 +230,7 @@ async def _round(plan: Plan, session: Session, interrupted: bool, seen: Measured
         for number in range(plan.responses)
     ]
     flowing = asyncio.Event()
-    readers = [asyncio.create_task(_read(one, asked_at, flowing, seen)) for one in handles]
+    readers = [asyncio.create_task(_read(handle, asked_at, flowing, seen)) for handle in handles]
     if interrupted:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(plan.seconds):

@@ -110,7 +110,7 @@ class Journal:
         name = str(told.get("id"))
         details = told.get("status_details") or {}
         error = (details.get("error") or {}) if isinstance(details, dict) else {}
-        why = ": ".join(str(error[one]) for one in ("code", "message") if error.get(one))
+        why = ": ".join(str(error[name]) for name in ("code", "message") if error.get(name))
         if not why and isinstance(details, dict):
             why = str(details.get("reason") or "")
         begun = session.created.pop(name, None)
@@ -154,13 +154,13 @@ def _shown(event: dict[str, Any]) -> str:
 def _without_audio(value: Any, is_audio: bool) -> Any:
     if isinstance(value, dict):
         return {
-            key: f"<{len(one) * 3 // 4} bytes of audio>"
-            if isinstance(one, str) and (key == "audio" or (key == "delta" and is_audio))
-            else _without_audio(one, is_audio)
-            for key, one in value.items()
+            key: f"<{len(inner) * 3 // 4} bytes of audio>"
+            if isinstance(inner, str) and (key == "audio" or (key == "delta" and is_audio))
+            else _without_audio(inner, is_audio)
+            for key, inner in value.items()
         }
     if isinstance(value, list):
-        return [_without_audio(one, is_audio) for one in value]
+        return [_without_audio(inner, is_audio) for inner in value]
     return value
 
 

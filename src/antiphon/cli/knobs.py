@@ -27,7 +27,7 @@ def knob(text: str) -> tuple[str, Any]:
         The knob's name, `pace.NAME` for a part of the pace, and its value.
     """
     name, equals, value = text.partition("=")
-    known = [one for one in _KNOBS if one != "pace"] + list(_PACE)
+    known = [name for name in _KNOBS if name != "pace"] + list(_PACE)
     if not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not KNOB=VALUE")
     if name not in known:
@@ -38,7 +38,7 @@ def knob(text: str) -> tuple[str, Any]:
     try:
         return name, _read(value, kind)
     except ValueError:
-        values = [one.value for one in kind] if isinstance(kind, EnumType) else []
+        values = [member.value for member in kind] if isinstance(kind, EnumType) else []
         meant = suggestion(value, values)
         raise argparse.ArgumentTypeError(
             f"{name} cannot be {value!r}.{meant} It takes: {_takes(kind)}"
@@ -94,7 +94,7 @@ def _read(value: str, kind: Any) -> Any:
     if isinstance(kind, UnionType):  # a number, or none
         if value.lower() in ("none", "null", ""):
             return None
-        kind = next(one for one in get_args(kind) if one is not type(None))
+        kind = next(choice for choice in get_args(kind) if choice is not type(None))
     if kind is bool:
         if value.lower() in _YES:
             return True

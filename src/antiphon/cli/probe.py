@@ -156,13 +156,13 @@ def _plan(args: argparse.Namespace) -> Plan:
 
 
 def _asked(plan: Plan) -> list[Experiment]:
-    return [one for one in ALL if plan.post is not None or not one.needs_call]
+    return [experiment for experiment in ALL if plan.post is not None or not experiment.needs_call]
 
 
 def _told(plan: Plan) -> str:
     asked = _asked(plan)
-    tokens = sum(one.tokens for one in asked)
-    calls = sum(one.needs_call for one in asked)
+    tokens = sum(experiment.tokens for experiment in asked)
+    calls = sum(experiment.needs_call for experiment in asked)
     called = f"up to {calls} calls over HTTP, with answers aloud; each is hung up within seconds"
     if plan.peer is None:
         called += (
@@ -180,12 +180,12 @@ def _told(plan: Plan) -> str:
         "",
     ]
     group = ""
-    for one in asked:
-        if one.group != group:
-            group = one.group
+    for experiment in asked:
+        if experiment.group != group:
+            group = experiment.group
             lines.append(group)
-        lines.append(f"  {one.question}")
-        lines.append(f"      sends {one.sends}; at most {one.tokens} tokens")
+        lines.append(f"  {experiment.question}")
+        lines.append(f"      sends {experiment.sends}; at most {experiment.tokens} tokens")
     return "\n".join(lines)
 
 
@@ -310,8 +310,8 @@ def _written(report: Report, args: argparse.Namespace) -> int:
     else:
         print(text_report(report, min(100, shutil.get_terminal_size().columns)))
         print()
-    for one in files:
-        print(one, file=sys.stderr)
+    for file in files:
+        print(file, file=sys.stderr)
     return 0 if any(case.mark is Mark.SEEN for case in subject.cases) else 1
 
 

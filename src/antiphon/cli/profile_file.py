@@ -63,15 +63,17 @@ def profile_text(settings: "tuple[Setting, ...]", about: str) -> str:
         about: one line on where it comes from.
     """
     lines = [f"# {_one_line(about)}", "# Run it: antiphon serve --profile THIS_FILE", "", "[knobs]"]
-    for one in settings:
-        why = _one_line(one.why)
-        if one.value is not None:
-            lines.append(f"{one.name} = {_quoted(one.value)}  # {one.mark}: {why}")
-        elif one.candidates and _allowed(one.name, one.candidates[0]):
-            others = " or ".join(one.candidates)
-            lines.append(f"{one.name} = {_quoted(one.candidates[0])}  # {others} fit: {why}")
+    for setting in settings:
+        why = _one_line(setting.why)
+        if setting.value is not None:
+            lines.append(f"{setting.name} = {_quoted(setting.value)}  # {setting.mark}: {why}")
+        elif setting.candidates and _allowed(setting.name, setting.candidates[0]):
+            others = " or ".join(setting.candidates)
+            lines.append(
+                f"{setting.name} = {_quoted(setting.candidates[0])}  # {others} fit: {why}"
+            )
         else:
-            lines.append(f"# {one.name}: {_one_line(reason(one))}")
+            lines.append(f"# {setting.name}: {_one_line(reason(setting))}")
     return "\n".join(lines) + "\n"
 
 

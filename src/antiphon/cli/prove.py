@@ -36,7 +36,7 @@ _CACHE = "where clients are installed (default: antiphon/prove in your folder fo
 def add_arguments(parser: Parser) -> None:
     """Declare what the command takes."""
     width = max(map(len, CLIENTS))
-    listed = "\n".join(f"  {name:<{width}}  {one.says}" for name, one in CLIENTS.items())
+    listed = "\n".join(f"  {name:<{width}}  {client.says}" for name, client in CLIENTS.items())
     parser.description = _DESCRIPTION.format(clients=listed)
     add = parser.add_argument
     add("clients", nargs="*", metavar="CLIENT", help="one or several, or 'all'")
@@ -79,22 +79,23 @@ def run(args: argparse.Namespace) -> int:
             missing = True
     if not results:
         return 1
-    report = report_of(results, {one.name: one for one in clients}, SCENARIOS)
+    report = report_of(results, {client.name: client for client in clients}, SCENARIOS)
     print(to_json(report) if args.json else text_report(report))
     if not args.no_html:
         args.html.write_text(html_page(report), encoding="utf-8")
         print(f"the report with the exchange of each failure: {args.html}", file=sys.stderr)
-    failed = any(one.verdict is Verdict.FAIL for found in results.values() for one in found)
+    failed = any(result.verdict is Verdict.FAIL for found in results.values() for result in found)
     return 1 if failed or missing else 0
 
 
 def _list() -> None:
     group = ""
-    for one in SCENARIOS.values():
-        if one.group != group:
-            group = one.group
+    for scenario in SCENARIOS.values():
+        if scenario.group != group:
+            group = scenario.group
             print(f"\n{group}: {GROUPS[group]}")
-        print(f"  {one.name}\n      {one.expects} [{', '.join((*one.reproduces, one.facts))}]")
+        sources = ", ".join((*scenario.reproduces, scenario.facts))
+        print(f"  {scenario.name}\n      {scenario.expects} [{sources}]")
 
 
 def _chosen(only: Sequence[str] | None) -> list[Scenario] | None:
@@ -105,7 +106,11 @@ def _chosen(only: Sequence[str] | None) -> list[Scenario] | None:
         if word not in known:
             _wrong(f"no scenario or group {word!r}.{suggestion(word, known)} See: --list")
             return None
-    return [one for one in SCENARIOS.values() if one.name in only or one.group in only]
+    return [
+        scenario
+        for scenario in SCENARIOS.values()
+        if scenario.name in only or scenario.group in only
+    ]
 
 
 def _clients(words: Sequence[str]) -> list[Client] | None:
@@ -126,7 +131,7 @@ def _clients(words: Sequence[str]) -> list[Client] | None:
                 "all; or give the file of a program, such as ./my_client.py"
             )
             return None
-    return list({one.name: one for one in chosen}.values())
+    return list({client.name: client for client in chosen}.values())
 
 
 def _ready(client: Client, cache: Path) -> bool:
@@ -156,7 +161,7 @@ def _prove(client: Client, scenarios: Sequence[Scenario], cache: Path, jobs: int
 
     def progress(result: Result) -> None:
         done.append(result)
-        failed = sum(one.verdict is Verdict.FAIL for one in done)
+        failed = sum(result.verdict is Verdict.FAIL for result in done)
         line = (
             f"{client.name}: {len(done)}/{len(scenarios)} scenarios, {failed} failed, "
             f"{time.monotonic() - began:.0f} s"

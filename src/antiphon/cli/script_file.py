@@ -123,7 +123,7 @@ def read_script(path: Path) -> Script:
             found = msgspec.json.decode(raw, type=_File)
         else:
             found = msgspec.convert(tomllib.loads(raw.decode()), _File)
-        steps = [_step(one, f"answer {number}") for number, one in enumerate(found.answer, 1)]
+        steps = [_step(entry, f"answer {number}") for number, entry in enumerate(found.answer, 1)]
     except OSError as error:
         raise ScriptFileError(f"{path}: {error.strerror}") from error
     except (msgspec.MsgspecError, tomllib.TOMLDecodeError, ValueError) as error:

@@ -166,14 +166,6 @@ async def test_half_a_frame_is_never_delivered() -> None:
 
 
 @on_virtual_time
-async def test_binary_frame_is_an_error() -> None:
-    transport, handler = await connect()
-    transport.send_binary(CREATE)
-    await asyncio.sleep(1)
-    assert handler.kinds() == ["session.created", "error"]
-
-
-@on_virtual_time
 async def test_refused_handshake_raises() -> None:
     connector = MemoryConnector(api_key="good")
     with pytest.raises(ConnectError) as caught:

@@ -358,4 +358,4 @@ def playback(talk: Talk, what: str, run: Run | None = None, mark: int = 0) -> li
         mark: the place.
     """
     came = talk.since(mark, f"output_audio_buffer.{what}")
-    return [one for one in came if run is None or one.body.get("response_id") == run.id]
+    return [event for event in came if run is None or event.body.get("response_id") == run.id]

@@ -53,7 +53,7 @@ def without_secrets(url: str) -> str:
     """The address as it may be printed: no user, and of the query only the names of a model."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    kept = [one for one in parts.query.split("&") if one.partition("=")[0] in _SHOWN]
+    kept = [part for part in parts.query.split("&") if part.partition("=")[0] in _SHOWN]
     return f"{parts.scheme}://{host}{parts.path}" + (f"?{'&'.join(kept)}" if kept else "")
 
 

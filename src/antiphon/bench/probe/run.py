@@ -88,16 +88,16 @@ async def probe(
         await lab.open()
         await _measure_trip(lab)
         todo = list(experiments)
-        for number, one in enumerate(experiments, 1):
-            if one not in todo:
+        for number, experiment in enumerate(experiments, 1):
+            if experiment not in todo:
                 continue
-            told(Progress(number, len(todo), one, None, lab.tokens, lab.handshakes))
-            case = await _made(lab, one)
+            told(Progress(number, len(todo), experiment, None, lab.tokens, lab.handshakes))
+            case = await _made(lab, experiment)
             lab.count_tokens()
             cases.append(case)
-            if lab.no_calls and one.needs_call:
-                todo = _without_calls(lab, todo, one)
-            told(Progress(number, len(todo), one, case, lab.tokens, lab.handshakes))
+            if lab.no_calls and experiment.needs_call:
+                todo = _without_calls(lab, todo, experiment)
+            told(Progress(number, len(todo), experiment, case, lab.tokens, lab.handshakes))
         infer(lab.know)
         _pings(lab)
     finally:
@@ -136,24 +136,24 @@ async def _measure_trip(lab: Lab) -> None:
     lab.talk.patience = lab.plan.patience + 6 * lab.trip
 
 
-async def _made(lab: Lab, one: Experiment) -> Case:
+async def _made(lab: Lab, experiment: Experiment) -> Case:
     """One experiment, whatever comes of it."""
     used: int | None = None
-    if lab.tokens + one.tokens > lab.plan.max_tokens:
+    if lab.tokens + experiment.tokens > lab.plan.max_tokens:
         limit = f"--max-tokens {lab.plan.max_tokens} would be passed: {lab.tokens} are spent"
-        return _untried(lab, one, limit)
+        return _untried(lab, experiment, limit)
     if lab.given_up:
-        return _untried(lab, one, lab.given_up)
-    if lab.mute and one.tokens:
-        return _untried(lab, one, lab.mute)
+        return _untried(lab, experiment, lab.given_up)
+    if lab.mute and experiment.tokens:
+        return _untried(lab, experiment, lab.mute)
     if lab.overtime():
-        return _untried(lab, one, f"the probe has taken {lab.plan.longest_s:.0f} s")
+        return _untried(lab, experiment, f"the probe has taken {lab.plan.longest_s:.0f} s")
     try:
         async with asyncio.timeout(_LONGEST_S):
             await lab.open()
             lab.extra_talk = None
-            used = len(lab.talk.frames) if lab.talk.frames and one.key != "greeting" else 0
-            verdict = await one.run(lab)
+            used = len(lab.talk.frames) if lab.talk.frames and experiment.key != "greeting" else 0
+            verdict = await experiment.run(lab)
     except Hidden as hidden:
         verdict = Verdict(Mark.HIDDEN, str(hidden))
     except NotPossible as not_possible:
@@ -175,8 +175,8 @@ async def _made(lab: Lab, one: Experiment) -> Case:
         code = lab.talk.closed[0]
         told = f" (the server ended the session: {code if code is not None else 'cut'})"
         verdict = Verdict(verdict.mark, verdict.words + told)
-    case = _case(lab, one, verdict, used)
-    for knob in one.knobs:
+    case = _case(lab, experiment, verdict, used)
+    for knob in experiment.knobs:
         if verdict.mark is not Mark.SEEN:
             lab.know.unknown(knob, verdict.mark, verdict.words.removeprefix("inconclusive: "))
     return case
@@ -184,11 +184,11 @@ async def _made(lab: Lab, one: Experiment) -> Case:
 
 def _without_calls(lab: Lab, todo: list[Experiment], last: Experiment) -> list[Experiment]:
     """One row says that no call can be made; a dozen more would say nothing."""
-    for one in todo:
-        if one.needs_call and one is not last:
-            for knob in one.knobs:
+    for experiment in todo:
+        if experiment.needs_call and experiment is not last:
+            for knob in experiment.knobs:
                 lab.know.unknown(knob, Mark.NOT_POSSIBLE, f"not tried: {lab.no_calls}")
-    return [one for one in todo if one is last or not one.needs_call]
+    return [experiment for experiment in todo if experiment is last or not experiment.needs_call]
 
 
 async def _tidied(lab: Lab) -> None:
@@ -200,25 +200,28 @@ async def _tidied(lab: Lab) -> None:
         lab.talk.close()
 
 
-def _untried(lab: Lab, one: Experiment, why: str) -> Case:
-    for knob in one.knobs:
+def _untried(lab: Lab, experiment: Experiment, why: str) -> Case:
+    for knob in experiment.knobs:
         lab.know.unknown(knob, Mark.NOT_POSSIBLE, f"not tried: {why}")
-    return _case(lab, one, Verdict(Mark.NOT_POSSIBLE, f"not tried: {why}"), None)
+    return _case(lab, experiment, Verdict(Mark.NOT_POSSIBLE, f"not tried: {why}"), None)
 
 
-def _case(lab: Lab, one: Experiment, verdict: Verdict, mark: int | None) -> Case:
+def _case(lab: Lab, experiment: Experiment, verdict: Verdict, mark: int | None) -> Case:
     trace: tuple[Line, ...] = ()
     if mark is not None:
         talk = lab.extra_talk or lab.talk
         trace = _trace(talk.frames[0 if lab.extra_talk else mark :])
     return Case(
-        key=one.key,
-        question=one.question,
-        group=one.group,
+        key=experiment.key,
+        question=experiment.question,
+        group=experiment.group,
         mark=verdict.mark,
         verdict=verdict.words,
-        facts=one.facts,
-        details=(("sent", one.sends), *((("settles", ", ".join(one.knobs)),) if one.knobs else ())),
+        facts=experiment.facts,
+        details=(
+            ("sent", experiment.sends),
+            *((("settles", ", ".join(experiment.knobs)),) if experiment.knobs else ()),
+        ),
         trace=trace,
     )
 
@@ -239,14 +242,14 @@ def _trace(frames: Sequence[Frame]) -> tuple[Line, ...]:
 
 
 def _grouped(cases: Sequence[Case], experiments: Sequence[Experiment]) -> tuple[Case, ...]:
-    groups = list(dict.fromkeys(one.group for one in experiments))
+    groups = list(dict.fromkeys(experiment.group for experiment in experiments))
     return tuple(sorted(cases, key=lambda case: groups.index(case.group)))
 
 
 def _pings(lab: Lab) -> None:
     """`ping` events, over the longest session."""
     talks = [talk for talk in lab.talks if talk.since(0, "session.created")]
-    talk = max(talks, key=lambda one: one.frames[-1].at - one.opened_at, default=None)
+    talk = max(talks, key=lambda talk: talk.frames[-1].at - talk.opened_at, default=None)
     if talk is None:
         lab.know.unknown("ping_interval_s", Mark.INCONCLUSIVE, "there was no session")
         return
@@ -298,8 +301,8 @@ def _settings(lab: Lab) -> tuple[Setting, ...]:
 
 
 def _report(subject: Subject, lab: Lab) -> Report:
-    known = [one for one in subject.settings if one.value is not None]
-    unlike = [f"{one.name}={one.value}" for one in known if differs(one)]
+    known = [setting for setting in subject.settings if setting.value is not None]
+    unlike = [f"{setting.name}={setting.value}" for setting in known if differs(setting)]
     lead = (
         f"{len(known)} of {len(subject.settings)} knobs were found, by {len(subject.cases)} "
         f"experiments. "

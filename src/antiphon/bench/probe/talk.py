@@ -182,13 +182,13 @@ class Talk:
     def send_all(self, events: Sequence[Json | bytes]) -> list[Frame]:
         """As `send`, and raw bytes as they are."""
         frames, raw = [], []
-        for one in events:
-            if isinstance(one, bytes):
-                frames.append(self._keep(Frame(self._loop.time(), True, None, one)))
-                raw.append(one)
+        for given in events:
+            if isinstance(given, bytes):
+                frames.append(self._keep(Frame(self._loop.time(), True, None, given)))
+                raw.append(given)
                 continue
             self._numbered += 1
-            event = {"event_id": f"probe_{self._numbered}", **one}
+            event = {"event_id": f"probe_{self._numbered}", **given}
             if self._fence is not None and event["type"] == self._fence[0]["type"]:
                 self._fences_sent += 1
             frames.append(self._keep(Frame(self._loop.time(), True, event)))

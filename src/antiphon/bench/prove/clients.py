@@ -186,4 +186,4 @@ _ALL = (
     ),
 )
 
-CLIENTS: dict[str, Client] = {one.name: one for one in _ALL}
+CLIENTS: dict[str, Client] = {client.name: client for client in _ALL}

@@ -109,9 +109,9 @@ class Play:
         return reply
 
     def _reply(self, number: int) -> Json | None:
-        for one in self.record.seen[self._seen_replies :]:
-            if "n" in one and one["saw"] in ("ok", "unsupported", "failed"):
-                self._replies[int(one["n"])] = one
+        for seen in self.record.seen[self._seen_replies :]:
+            if "n" in seen and seen["saw"] in ("ok", "unsupported", "failed"):
+                self._replies[int(seen["n"])] = seen
         self._seen_replies = len(self.record.seen)
         return self._replies.get(number)
 
@@ -225,10 +225,10 @@ class Play:
     def end_of(self, reader: str) -> Json | None:
         """What the client told of the end of a reader's reply."""
         ends = self.record.seen.of("ended")
-        mine = [one for one in ends if one["reader"] == reader]
+        mine = [seen for seen in ends if seen["reader"] == reader]
         # One output for all that is said: its ends come in the order of what was asked.
         place = self._readers.index(reader) if reader in self._readers else 0
-        mine += [one for one in ends if one["reader"] == PLAYER][place:]
+        mine += [seen for seen in ends if seen["reader"] == PLAYER][place:]
         return mine[0] if mine else None
 
     # Looking
@@ -239,7 +239,7 @@ class Play:
 
     def errors(self) -> list[str]:
         """What the client reported to its user as errors."""
-        return [str(one.get("what") or one.get("code")) for one in self.record.seen.of("error")]
+        return [str(seen.get("what") or seen.get("code")) for seen in self.record.seen.of("error")]
 
     def failed(self, number: int) -> bool:
         """Whether a command that was begun has raised.
@@ -280,7 +280,7 @@ class Play:
 
     def unmixed(self) -> None:
         """Check that no reader heard two responses at once."""
-        names = {one.tag: one.words[:12] for one in self.record.spoken.values()}
+        names = {spoken.tag: spoken.words[:12] for spoken in self.record.spoken.values()}
         for reader in self.record.readers():
             tags = [span.tag for span in self.record.heard(reader)]
             runs = [tag for n, tag in enumerate(tags) if n == 0 or tag != tags[n - 1]]
@@ -304,8 +304,8 @@ class Play:
             since: how many observations there were before.
         """
         await self.pass_time(within_s)
-        tags = {one.tag for one in many}
-        for one in self.record.seen[since:]:
-            if one["saw"] == "audio" and one.get("pcm"):
-                late = {span.tag for span in speech.spans(base64.b64decode(one["pcm"]))} & tags
-                self.check(not late, loss, f"{one['reader']} heard it at {one['at']:.2f} s")
+        tags = {spoken.tag for spoken in many}
+        for seen in self.record.seen[since:]:
+            if seen["saw"] == "audio" and seen.get("pcm"):
+                late = {span.tag for span in speech.spans(base64.b64decode(seen["pcm"]))} & tags
+                self.check(not late, loss, f"{seen['reader']} heard it at {seen['at']:.2f} s")

@@ -55,9 +55,9 @@ class Observed(list[Json]):
 
     def of(self, saw: str) -> list[Json]:
         """All observations of one kind."""
-        return [one for one in self if one["saw"] == saw]
+        return [seen for seen in self if seen["saw"] == saw]
 
-    def one(self, saw: str) -> Json:
+    def only(self, saw: str) -> Json:
         """The only observation of one kind."""
         found = self.of(saw)
         assert len(found) == 1, f"{len(found)} times {saw!r} in {self.kinds()}"
@@ -65,19 +65,19 @@ class Observed(list[Json]):
 
     def words(self, saw: str = "text") -> str:
         """The text of all observations of one kind, joined."""
-        return "".join(str(one["text"]) for one in self.of(saw))
+        return "".join(str(seen["text"]) for seen in self.of(saw))
 
     def audio(self, saw: str = "audio", **facts: Any) -> bytes:
         """The PCM16 of all observations of one kind with these facts, joined."""
         return b"".join(
-            base64.b64decode(one["pcm"])
-            for one in self.of(saw)
-            if all(one.get(name) == value for name, value in facts.items())
+            base64.b64decode(seen["pcm"])
+            for seen in self.of(saw)
+            if all(seen.get(name) == value for name, value in facts.items())
         )
 
     def kinds(self) -> list[str]:
         """The kinds of observation, in order, without repetition of neighbours."""
-        kinds = [str(one["saw"]) for one in self]
+        kinds = [str(seen["saw"]) for seen in self]
         return [kind for n, kind in enumerate(kinds) if n == 0 or kind != kinds[n - 1]]
 
 
@@ -184,22 +184,26 @@ class Record:
 
     def said(self, words: str) -> Spoken | None:
         """The response whose text begins with these words, or that called this function."""
-        for one in self.spoken.values():
-            if one.words.startswith(words) or words in one.calls:
-                return one
+        for spoken in self.spoken.values():
+            if spoken.words.startswith(words) or words in spoken.calls:
+                return spoken
         return None
 
     def sent(self, kind: str | None = None) -> list[Json]:
         """The client's events, of one type perhaps, over all connections."""
-        return [one.event for one in self.wire if one.way == "client" and kind in (None, one.kind)]
+        return [
+            event.event
+            for event in self.wire
+            if event.way == "client" and kind in (None, event.kind)
+        ]
 
     def told(self, kind: str) -> list[Json]:
         """The server's events of one type."""
-        return [one.event for one in self.wire if one.way == "server" and one.kind == kind]
+        return [event.event for event in self.wire if event.way == "server" and event.kind == kind]
 
     def readers(self) -> list[str]:
         """Readers that got audio, in the order of their first piece."""
-        return list(dict.fromkeys(str(one["reader"]) for one in self.seen.of("audio")))
+        return list(dict.fromkeys(str(seen["reader"]) for seen in self.seen.of("audio")))
 
     def heard(self, reader: str) -> list[speech.Span]:
         """What one reader got, as unbroken runs of milliseconds of one response each."""
@@ -216,25 +220,27 @@ class Record:
 
     def trace(self) -> tuple[Line, ...]:
         """The exchange and what the user had of it, as lines in order of time."""
-        names = {one.id: one.words.rstrip(".") for one in self.spoken.values() if one.words}
+        names = {
+            spoken.id: spoken.words.rstrip(".") for spoken in self.spoken.values() if spoken.words
+        }
         tracer = Tracer(names)
-        lines = [self._shown(tracer, one) for one in self.wire]
+        lines = [self._shown(tracer, event) for event in self.wire]
         lines += [
-            tracer.note(one["at"] * 1000, self._told(one))
-            for one in self.seen
-            if one["saw"] not in _NOT_SHOWN
+            tracer.note(seen["at"] * 1000, self._told(seen))
+            for seen in self.seen
+            if seen["saw"] not in _NOT_SHOWN
         ]
         begin = self.wire[0].at * 1000 if self.wire else 0.0
         moved = [msgspec.structs.replace(line, at_ms=line.at_ms - begin) for line in lines]
         return tuple(sorted(moved, key=lambda line: line.at_ms))
 
-    def _shown(self, tracer: Tracer, one: WireEvent) -> Line:
-        if one.way == "gone":
-            return tracer.note(one.at * 1000, f"connection {one.connection + 1} is gone")
-        side = Side.CLIENT if one.way == "client" else Side.SERVER
-        line = tracer.line(one.at * 1000, side, one.event)
-        if "audio_ms" in one.event:
-            line = msgspec.structs.replace(line, text=f"{one.kind} {one.event['audio_ms']} ms")
+    def _shown(self, tracer: Tracer, event: WireEvent) -> Line:
+        if event.way == "gone":
+            return tracer.note(event.at * 1000, f"connection {event.connection + 1} is gone")
+        side = Side.CLIENT if event.way == "client" else Side.SERVER
+        line = tracer.line(event.at * 1000, side, event.event)
+        if "audio_ms" in event.event:
+            line = msgspec.structs.replace(line, text=f"{event.kind} {event.event['audio_ms']} ms")
         return line
 
     def _told(self, observation: Json) -> str:
@@ -242,7 +248,7 @@ class Record:
         if observation["saw"] != "audio":
             return f"the client: {observation['saw']} {_short(facts) if facts else ''}".rstrip()
         names: dict[int | None, str] = {
-            one.tag: one.words.rstrip(".") or one.id for one in self.spoken.values()
+            spoken.tag: spoken.words.rstrip(".") or spoken.id for spoken in self.spoken.values()
         }
         what = ", ".join(
             f"{names.get(span.tag, 'unknown audio')!r} {span.start_ms}-{span.end_ms} ms"

@@ -41,12 +41,12 @@ async def prove(
         Results in the order of the scenarios.
     """
     results: dict[str, Result] = {}
-    for one in scenarios:
-        reason = (leaves or {}).get(one.name) or (leaves or {}).get(one.group)
+    for scenario in scenarios:
+        reason = (leaves or {}).get(scenario.name) or (leaves or {}).get(scenario.group)
         if reason:
-            results[one.name] = Result(one.name, Verdict.NOT_APPLICABLE, reason)
-            on_result(results[one.name])
-    left = [one for one in reversed(scenarios) if one.name not in results]
+            results[scenario.name] = Result(scenario.name, Verdict.NOT_APPLICABLE, reason)
+            on_result(results[scenario.name])
+    left = [scenario for scenario in reversed(scenarios) if scenario.name not in results]
 
     async def work() -> None:
         channel = new_channel()
@@ -62,7 +62,7 @@ async def prove(
     async with asyncio.TaskGroup() as group:
         for _ in range(min(jobs, len(left))):
             group.create_task(work())
-    return [results[one.name] for one in scenarios]
+    return [results[scenario.name] for scenario in scenarios]
 
 
 async def play_scenario(scenario: Scenario, channel: ProcessChannel) -> Result:

@@ -13,7 +13,7 @@ def _main(arguments: list[str]) -> int:
     if len(arguments) < 2:
         print("usage: python -m antiphon.bench.report PAGE REPORT.json ...", file=sys.stderr)
         return 2
-    reports = [from_json(Path(one).read_text(encoding="utf-8")) for one in arguments[1:]]
+    reports = [from_json(Path(path).read_text(encoding="utf-8")) for path in arguments[1:]]
     write_conformance(Path(arguments[0]), reports)
     return 0
 

@@ -55,7 +55,10 @@ def section(reports: Sequence[Report]) -> str:
 
 
 def _subjects(subjects: Sequence[Subject]) -> str:
-    rows = [f"- **{one.name}**{one.version and ' ' + _plain(one.version)}" for one in subjects]
+    rows = [
+        f"- **{subject.name}**{subject.version and ' ' + _plain(subject.version)}"
+        for subject in subjects
+    ]
     return "\n".join(rows)
 
 
@@ -83,34 +86,34 @@ def _cell(case: Case | None) -> str:
 
 
 def _settings(subjects: Sequence[Subject]) -> str:
-    found = [{one.name: one for one in subject.settings} for subject in subjects]
+    found = [{setting.name: setting for setting in subject.settings} for subject in subjects]
     rows = [
         f"| knob | documented or guessed | {' | '.join(subject.name for subject in subjects)} |",
         f"| --- | --- |{' --- |' * len(subjects)}",
     ]
-    names = dict.fromkeys(one.name for subject in subjects for one in subject.settings)
+    names = dict.fromkeys(setting.name for subject in subjects for setting in subject.settings)
     for name in names:
         values = [settings.get(name) for settings in found]
-        if not any(one and (one.value is not None or one.candidates) for one in values):
+        if not any(
+            setting and (setting.value is not None or setting.candidates) for setting in values
+        ):
             continue  # nobody's is known: a row of dashes would say nothing
-        documented = next(one.documented for one in values if one is not None)
-        rows.append(
-            f"| {name} | {documented or '(none)'} | {' | '.join(_value(one) for one in values)} |"
-        )
+        documented = next(setting.documented for setting in values if setting is not None)
+        rows.append(f"| {name} | {documented or '(none)'} | {' | '.join(map(_value, values))} |")
     return "What was found of each knob; **bold** where it is not as documented or guessed.\n\n" + (
         "\n".join(rows)
     )
 
 
-def _value(one: Setting | None) -> str:
-    if one is None:
+def _value(setting: Setting | None) -> str:
+    if setting is None:
         return ""
-    if one.value is not None:
-        shown = shown_value(one)
-        return f"**{shown}**" if differs(one) else shown
-    if one.candidates:
-        return " or ".join(one.candidates)
-    return f"{SIGNS[one.mark]} {one.mark}"
+    if setting.value is not None:
+        shown = shown_value(setting)
+        return f"**{shown}**" if differs(setting) else shown
+    if setting.candidates:
+        return " or ".join(setting.candidates)
+    return f"{SIGNS[setting.mark]} {setting.mark}"
 
 
 def _failures(subjects: Sequence[Subject]) -> str:

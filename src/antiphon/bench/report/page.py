@@ -49,7 +49,7 @@ def _subject(subject: Subject, anchor: str, several: bool) -> list[str]:
     parts.append(_pairs(subject.about))
     parts.append(_tally(subject.cases))
     parts.append(_tiles(subject.cases, anchor))
-    unlike = [one for one in subject.settings if differs(one)]
+    unlike = [setting for setting in subject.settings if differs(setting)]
     if unlike:
         parts.append("<h2>Where it is not as documented, or guessed</h2>")
         parts.append(_settings(unlike))
@@ -92,7 +92,7 @@ def _tiles(cases: Sequence[Case], anchor: str) -> str:
 
 
 def _matrix(report: Report) -> str:
-    heads = "".join(f"<th>{escape(one.name)}</th>" for one in report.subjects)
+    heads = "".join(f"<th>{escape(subject.name)}</th>" for subject in report.subjects)
     rows = []
     group = ""
     for now, key, question, cases in matrix_of(report):
@@ -119,14 +119,14 @@ def _cell(case: Case | None, anchor: str, key: str) -> str:
 
 def _settings(settings: Sequence[Setting]) -> str:
     rows = []
-    for one in settings:
-        style = ' class="differs"' if differs(one) else ""
+    for setting in settings:
+        style = ' class="differs"' if differs(setting) else ""
         rows.append(
-            f"<tr{style}><td>{escape(one.name)}</td>"
-            f'<td class="value">{escape(shown_value(one))}</td>'
-            f'<td class="value">{escape(one.documented) or "(none)"}</td>'
-            f'<td class="cell {_css(one.mark)}">{SIGNS[one.mark]} {one.mark}</td>'
-            f'<td class="why">{escape(one.why)}</td></tr>'
+            f"<tr{style}><td>{escape(setting.name)}</td>"
+            f'<td class="value">{escape(shown_value(setting))}</td>'
+            f'<td class="value">{escape(setting.documented) or "(none)"}</td>'
+            f'<td class="cell {_css(setting.mark)}">{SIGNS[setting.mark]} {setting.mark}</td>'
+            f'<td class="why">{escape(setting.why)}</td></tr>'
         )
     return (
         '<div class="scroll"><table class="knobs"><thead><tr><th>knob</th><th>this server</th>'

@@ -49,29 +49,33 @@ def matrix_of(report: Report) -> list[tuple[str, str, str, list[Case | None]]]:
     ]
 
 
-def shown_value(one: Setting) -> str:
+def shown_value(setting: Setting) -> str:
     """A knob's value for a reader; an empty list is told as such."""
-    if one.value is None:
-        return " or ".join(one.candidates) or "?"
-    return one.value or "(none)"
+    if setting.value is None:
+        return " or ".join(setting.candidates) or "?"
+    return setting.value or "(none)"
 
 
-def differs(one: Setting) -> bool:
+def differs(setting: Setting) -> bool:
     """Whether a knob was found otherwise than documented; measured times have a tolerance."""
-    if one.value is None or one.value == one.documented:
+    if setting.value is None or setting.value == setting.documented:
         return False
-    if not one.name.endswith("_ms"):
+    if not setting.name.endswith("_ms"):
         return True
     try:
-        found, documented = float(one.value), float(one.documented)
+        found, documented = float(setting.value), float(setting.documented)
     except ValueError:
         return True
     return abs(found - documented) > 5 + 0.25 * documented
 
 
-def reason(one: Setting) -> str:
+def reason(setting: Setting) -> str:
     """Why a knob is not known, beginning with the mark."""
-    return one.why if one.why.startswith(str(one.mark)) else f"{one.mark}: {one.why}"
+    return (
+        setting.why
+        if setting.why.startswith(str(setting.mark))
+        else f"{setting.mark}: {setting.why}"
+    )
 
 
 def _subject(subject: Subject, width: int) -> list[str]:
@@ -90,27 +94,27 @@ def _subject(subject: Subject, width: int) -> list[str]:
 
 
 def _knobs(settings: Sequence[Setting], width: int) -> list[str]:
-    widest = max(len(one.name) for one in settings)
-    unknown = Counter(reason(one) for one in settings if _is_unknown(one))
+    widest = max(len(setting.name) for setting in settings)
+    unknown = Counter(reason(setting) for setting in settings if _is_unknown(setting))
     many = [why for why, count in unknown.items() if count >= _MANY]
     lines = []
-    for one in settings:
-        if _is_unknown(one) and reason(one) in many:
+    for setting in settings:
+        if _is_unknown(setting) and reason(setting) in many:
             continue
-        documented = one.documented or "(none)"
-        aside = f"  (documented or guessed: {documented})" if differs(one) else ""
-        if one.mark is not Mark.SEEN:
-            aside = f"  {reason(one)}"
-        told = wrap(f"{shown_value(one)}{aside}", max(20, width - widest - 6))
-        lines.append(f"  {SIGNS[one.mark]} {one.name:<{widest}}  {told[0]}")
+        documented = setting.documented or "(none)"
+        aside = f"  (documented or guessed: {documented})" if differs(setting) else ""
+        if setting.mark is not Mark.SEEN:
+            aside = f"  {reason(setting)}"
+        told = wrap(f"{shown_value(setting)}{aside}", max(20, width - widest - 6))
+        lines.append(f"  {SIGNS[setting.mark]} {setting.name:<{widest}}  {told[0]}")
         lines += [f"    {'':<{widest}}  {line}" for line in told[1:]]
     for why in many:
         lines += wrap(f"{unknown[why]} more: {why}", width - 4, initial_indent="    ")
     return lines
 
 
-def _is_unknown(one: Setting) -> bool:
-    return one.value is None and not one.candidates
+def _is_unknown(setting: Setting) -> bool:
+    return setting.value is None and not setting.candidates
 
 
 def _matrix(report: Report, width: int) -> list[str]:

@@ -108,7 +108,7 @@ def _cancelled_by_id(observer: Observer, seen: Seen) -> Claim:
     where = "sent"
     if seen.engine is not None:
         cancels = seen.engine.received_of("response.cancel")
-        arrived = sorted(one["response_id"] for one in cancels if one.get("response_id"))
+        arrived = sorted(cancel["response_id"] for cancel in cancels if cancel.get("response_id"))
         holds = holds and arrived == sent
         where = "sent and received"
     return Claim(
@@ -122,7 +122,7 @@ def _silent_at_once(seen: Seen) -> Claim:
     late = [track for track in seen.interrupted if len(track.heard) != track.heard_at_interrupt]
     return Claim(
         "not a byte of them was heard after interrupt()",
-        not late and all(one.handle.audio.ended for one in seen.running),
+        not late and all(track.handle.audio.ended for track in seen.running),
         f"{sum(track.discarded for track in seen.interrupted)} bytes that came later were discarded"
         if not late
         else f"still heard: {_labels(late)}",

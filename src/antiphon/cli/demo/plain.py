@@ -54,8 +54,15 @@ class PlainView:
         self._rows(
             ("response", "lane", "state", "heard", "discarded", "id"),
             [
-                (one.label, _lane(one), one.state, heard(one), f"{one.discarded} B", _id(one))
-                for one in observer.tracks
+                (
+                    track.label,
+                    _lane(track),
+                    track.state,
+                    heard(track),
+                    f"{track.discarded} B",
+                    _id(track),
+                )
+                for track in observer.tracks
             ],
         )
         if receipt.entries:
@@ -74,7 +81,9 @@ class PlainView:
                 ],
             )
         self._print("\nWhat held")
-        self._rows(("", "", ""), [(MARKS[one.holds], one.says, f"({one.seen})") for one in claims])
+        self._rows(
+            ("", "", ""), [(MARKS[claim.holds], claim.says, f"({claim.seen})") for claim in claims]
+        )
         if files:
             self._print(f"\nWhat was heard of each response, and the trace: {files[0].parent}")
             for path in files:

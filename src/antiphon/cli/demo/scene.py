@@ -196,14 +196,17 @@ class Scene:
             await track.handle.created
         async with asyncio.timeout(_PATIENCE_S):
             await self._observer.until(
-                lambda: all(len(one.heard) > BYTES_PER_S // 5 or _is_over(one) for one in running)
+                lambda: all(
+                    len(track.heard) > BYTES_PER_S // 5 or _is_over(track) for track in running
+                )
             )
         if not any(map(_is_over, running)):
             await self._pause(2.0)
         self._seen.running = [track for track in running if not _is_over(track)]
         if len(self._seen.running) < len(running):
+            over = ", ".join(track.label for track in running if _is_over(track))
             raise SceneBroke(
-                f"{', '.join(one.label for one in running if _is_over(one))} ended too early: this "
+                f"{over} ended too early: this "
                 "server does not run responses side by side, or its answers are too short"
             )
 
@@ -218,12 +221,14 @@ class Scene:
         before = {track.label: len(track.heard) for track in running}
         await self._pause(2.5)
         await self._hear_until(
-            lambda: all(len(one.heard) > before[one.label] or _is_over(one) for one in running)
+            lambda: all(
+                len(track.heard) > before[track.label] or _is_over(track) for track in running
+            )
         )
         for track in self._seen.running:
             self._seen.grown[track.label] = len(track.heard) - before[track.label]
-        over = [one.label for one in self._seen.running if _is_over(one)]
-        speaking = [one.label for one in self._seen.running if not _is_over(one)]
+        over = [track.label for track in self._seen.running if _is_over(track)]
+        speaking = [track.label for track in self._seen.running if not _is_over(track)]
         self._observer.note(
             f"after the bare cancel: over: {', '.join(over) or 'none'}; "
             f"still speaking: {', '.join(speaking) or 'none'}"
@@ -237,7 +242,7 @@ class Scene:
     async def _interrupt_and_go_on(self) -> None:
         self._announce("interrupt(): each response in flight, by its id. At once, the next reply.")
         seen = self._seen
-        seen.interrupted = [one for one in seen.running if not _is_over(one)]
+        seen.interrupted = [track for track in seen.running if not _is_over(track)]
         for track in seen.interrupted:
             track.heard_at_interrupt = len(track.heard)
 

@@ -127,20 +127,15 @@ class MemoryTransport:
     def send_text(self, *messages: bytes) -> None:
         """Send text frames; nothing happens on a closed connection."""
         if not self._closing:
-            for one in messages:
-                self._up.put(partial(self._received, one, True), len(one))
-
-    def send_binary(self, data: bytes) -> None:
-        """Send a binary frame, which this protocol does not know."""
-        if not self._closing:
-            self._up.put(lambda: self._received(data, False), len(data))
+            for message in messages:
+                self._up.put(partial(self._received, message), len(message))
 
     def pending_bytes(self) -> int:
         """Bytes on the way to the server."""
         return self._up.pending_bytes
 
     async def drain(self) -> None:
-        """Returns at once: memory is always writable."""
+        """Returns in the next turn of the loop: memory is always writable."""
         await asyncio.sleep(0)
 
     def close(self, code: int = 1000, reason: str = "") -> None:
@@ -177,10 +172,10 @@ class MemoryTransport:
                     self._errands.apply(effect)
         self._keep_timer()
 
-    def _received(self, data: bytes, is_text: bool) -> None:
+    def _received(self, data: bytes) -> None:
         if self._watch is not None:
             self._watch(self.engine, "client", data)
-        self.apply(self._served.receive(data, self._loop.time(), is_text=is_text))
+        self.apply(self._served.receive(data, self._loop.time()))
 
     def _advance(self) -> None:
         self._timer = None

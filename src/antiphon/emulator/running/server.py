@@ -389,7 +389,7 @@ class EmulatorServer:
         """It is over."""
         self._connections.discard(connection)
         # What those who have left had sent is kept for assertions, within bounds.
-        open_now = {one.engine for one in self._connections}
+        open_now = {connection.engine for connection in self._connections}
         gone = [engine for engine in self.sessions if engine not in open_now]
         size = sum(engine.received.size_bytes for engine in gone)
         for engine in gone:

@@ -24,7 +24,7 @@ async def _bare(lab: Lab, *beside: bool) -> tuple[list[Run], list[str], str]:
     needs_cancel(lab)
     if len(beside) > 1:
         needs_lanes(lab)
-    runs = await lab.started(*[lab.create(beside=one) for one in beside])
+    runs = await lab.started(*[lab.create(beside=aside) for aside in beside])
     mark = len(lab.talk.frames)
     lab.talk.send(lab.talk.fence, lab.cancel(), lab.talk.fence)
     after, before = await lab.talk.passed(), await lab.talk.passed(1)

@@ -37,7 +37,7 @@ _LATE_S = 0.3
 def call_experiments(*rows: Row) -> tuple[Experiment, ...]:
     """As `experiments`, of those that take a call."""
     made = experiments("Calls, over HTTP and sidebands", *rows)
-    return tuple(dataclasses.replace(one, needs_call=True) for one in made)
+    return tuple(dataclasses.replace(experiment, needs_call=True) for experiment in made)
 
 
 def late(lab: Lab) -> float:

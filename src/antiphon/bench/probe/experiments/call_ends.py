@@ -94,7 +94,7 @@ async def _call_expiry(lab: Lab) -> Verdict:
     async with a_call(lab) as call:
         talk = await call.join()
         shown = [session_of(frame).get("expires_at") for frame in talk.since(0, "session.updated")]
-        told = next((one for one in shown if isinstance(one, int | float)), None)
+        told = next((value for value in shown if isinstance(value, int | float)), None)
         if told is None:
             raise NotPossible("nothing tells when a call is over, and the probe does not wait")
         left = told - lab.plan.wall()

@@ -185,7 +185,7 @@ async def _clear_playing(lab: Lab) -> Verdict:
             lab.know.unknown("cleared_response_id", Mark.HIDDEN, "hidden: no cleared comes")
         lab.know.knob("auto_truncated", "yes" if cut else "no", "1/1 clear of an answer")
         told = ["output_audio_buffer.cleared"] if cleared else []
-        told += [f"{one.kind} at {one.body.get('audio_end_ms')} ms" for one in cut[:1]]
+        told += [f"{event.kind} at {event.body.get('audio_end_ms')} ms" for event in cut[:1]]
         return Verdict(
             Mark.SEEN,
             f"It falls silent: {' and '.join(told) or 'no event says so, and no stopped'} came. "

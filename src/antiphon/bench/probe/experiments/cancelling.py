@@ -238,7 +238,7 @@ async def _cancel_twice(lab: Lab) -> Verdict:
         else:
             replies.append("error" if errors else "silent")
         await lab.quiet()
-    known = [one for one in replies if one != "over"]
+    known = [reply for reply in replies if reply != "over"]
     if not replies:
         raise Inconclusive("no response could be cancelled in mid-output")
     if not known:

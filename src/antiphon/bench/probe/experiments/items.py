@@ -70,7 +70,7 @@ async def _call_without_output(lab: Lab) -> Verdict:
         say="Call the function look_up.", limit=200, tools=[LOOK_UP], tool_choice="required"
     )
     run = await _done(lab, create)
-    call = next((one for one in _outputs(run) if one.get("type") == "function_call"), None)
+    call = next((item for item in _outputs(run) if item.get("type") == "function_call"), None)
     if call is None:
         raise NotPossible("the model called no function")
     mark = len(lab.talk.frames)
@@ -93,7 +93,7 @@ async def _call_without_output(lab: Lab) -> Verdict:
 
 def _outputs(run: Run) -> list[Json]:
     output = run.resource.get("output")
-    found = [one for one in output if isinstance(one, dict)] if isinstance(output, list) else []
+    found = [item for item in output if isinstance(item, dict)] if isinstance(output, list) else []
     done = (frame.item for frame in run.frames if frame.kind == "response.output_item.done")
     return [*found, *(item for item in done if item)]
 
@@ -131,7 +131,9 @@ async def _truncate(lab: Lab) -> Verdict:
         for frame in run.outputs
         if frame.kind == "response.output_audio.delta"
     )
-    item = next((one.get("id") for one in _outputs(run) if one.get("type") == "message"), None)
+    item = next(
+        (output.get("id") for output in _outputs(run) if output.get("type") == "message"), None
+    )
     if item is None:
         raise NotPossible("the response has no message that could be truncated")
     event: Json = {

@@ -251,7 +251,7 @@ async def _cancel_and_create(lab: Lab) -> Verdict:
         await lab.quiet()
     if not orders:
         raise Inconclusive("no response could be cancelled in mid-output")
-    known = [one for one in orders if one != "at once"]
+    known = [order for order in orders if order != "at once"]
     if not known and know.value("create_when_busy") != "supersede":
         know.unknown(
             "old_done_vs_new_created",

@@ -106,7 +106,7 @@ async def _turn_while_busy(lab: Lab) -> Verdict:
         if not committed or not run.ran_at(committed[0]):
             raise Inconclusive("the response was over before the turn was")
         errors = [f for f in lab.talk.since(mark, "error") if run.ran_at(f)]
-        own = [one for one in lab.talk.runs_since(mark) if one is not run]
+        own = [other for other in lab.talk.runs_since(mark) if other is not run]
         if errors:
             value, told = "error", f"it is refused with {errors[0].code}"
         elif own and run.ran_at(own[0].created):

@@ -232,7 +232,7 @@ class _EarlyReceipt(_Spoilt):
     """Takes a cancel that was sent for a response that was stopped."""
 
     async def interrupt(self) -> None:
-        told = [{"id": one.id, "outcome": "cancelled"} for one in self.session.in_flight]
+        told = [{"id": handle.id, "outcome": "cancelled"} for handle in self.session.in_flight]
         _ = self.session.interrupt()
         self.stage.tell("receipt", entries=told)
 

@@ -15,7 +15,7 @@ from antiphon.bench.prove.scenarios import (
 __all__ = ["SCENARIOS"]
 
 SCENARIOS: dict[str, Scenario] = {
-    one.name: one
+    scenario.name: scenario
     for group in (
         turns,
         isolation,
@@ -26,5 +26,5 @@ SCENARIOS: dict[str, Scenario] = {
         reconnect,
         errors,
     )
-    for one in group.scenario.scenarios
+    for scenario in group.scenario.scenarios
 }

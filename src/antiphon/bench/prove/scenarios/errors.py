@@ -102,7 +102,7 @@ async def a_call_not_in_the_copy(play: Play) -> None:
     spoken = play.record.said("get_weather")
     assert spoken is not None
     call_item = spoken.item_ids[-1]
-    deleted = [one["item_id"] for one in play.record.sent("conversation.item.delete")]
+    deleted = [event["item_id"] for event in play.record.sent("conversation.item.delete")]
     play.check(
         call_item not in deleted,
         "a function call that is being answered is deleted: its output has nothing to belong to",

@@ -22,16 +22,16 @@ def _long() -> Script:
 
 async def _stopped(play: Play, *many: Spoken) -> None:
     """Check that the server has been made to stop these, and soon."""
-    await play.until(lambda: all(one.status for one in many), SOON_S)
-    going_on = [one.words.rstrip(".") for one in many if one.status is None]
-    cancels = [one.get("response_id", "(no id)") for one in play.record.sent("response.cancel")]
+    await play.until(lambda: all(spoken.status for spoken in many), SOON_S)
+    going_on = [spoken.words.rstrip(".") for spoken in many if spoken.status is None]
+    cancels = [event.get("response_id", "(no id)") for event in play.record.sent("response.cancel")]
     play.check(
         not going_on,
         "after the interruption the server goes on, heard or not, and it is paid for: "
         + ", ".join(going_on),
         f"response.cancel sent with: {cancels or 'none was sent'}",
     )
-    finished = [one.words for one in many if one.status == "completed"]
+    finished = [spoken.words for spoken in many if spoken.status == "completed"]
     play.check(not finished, f"{finished} was spoken to its end in spite of the interruption")
 
 
@@ -275,11 +275,11 @@ async def it_can_be_awaited(play: Play) -> None:
     receipt = play.record.seen.of("receipt")[0]
     told = {entry["id"] for entry in receipt["entries"] if entry["outcome"] == "cancelled"}
     play.check(
-        all(one.done_at is not None and one.done_at <= receipt["at"] for one in many),
+        all(spoken.done_at is not None and spoken.done_at <= receipt["at"] for spoken in many),
         "what is awaited of an interruption comes before the server has stopped",
     )
     play.check(
-        told == {one.id for one in many},
+        told == {spoken.id for spoken in many},
         "what is awaited of an interruption does not say what became of each response",
         str(receipt["entries"]),
     )
@@ -287,7 +287,7 @@ async def it_can_be_awaited(play: Play) -> None:
 
 async def _receipt(play: Play) -> None:
     got = await play.until(lambda: bool(play.record.seen.of("receipt")), 9)
-    if not got and not any(one.get("awaitable") for one in play.record.seen.of("can")):
+    if not got and not any(seen.get("awaitable") for seen in play.record.seen.of("can")):
         raise NotApplicable("its interruption cannot be awaited")
     play.check(got, "what awaits the interruption waits for ever", "no end after 9 s")
 

@@ -109,9 +109,9 @@ async def it_comes_back_knowing(play: Play) -> None:
     await play.ask("back", "Are you back?")
     await play.heard("I am back.", 300)
     said = [
-        (one["item"]["role"], part.get("text") or part.get("transcript"))
-        for one in play.record.sent("conversation.item.create")
-        for part in one["item"].get("content", ())
+        (event["item"]["role"], part.get("text") or part.get("transcript"))
+        for event in play.record.sent("conversation.item.create")
+        for part in event["item"].get("content", ())
     ]
     again = said[said.index(("user", "Hello there.")) + 1 :]
     play.check(
@@ -133,7 +133,7 @@ async def a_session_that_expires(play: Play) -> None:
     await play.open()
     await play.ask("greeting", "Hello there.")
     await play.ended("greeting")
-    await play.until(lambda: any(one.way == "gone" for one in play.record.wire), 4)
+    await play.until(lambda: any(event.way == "gone" for event in play.record.wire), 4)
     over = await play.until(lambda: _back(play) or _told_over(play), 6)
     play.check(over, "the session has expired, and nobody notices: dead air without end")
 

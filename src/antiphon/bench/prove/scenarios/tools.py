@@ -33,15 +33,15 @@ async def two_calls_one_reply(play: Play) -> None:
     ran = len(seen.of("tool") or seen.of("called"))
     play.check(ran == 2, f"two functions are called, and {ran} run")
     outputs = [
-        one["item"]["call_id"]
-        for one in play.record.sent("conversation.item.create")
-        if one["item"]["type"] == "function_call_output"
+        event["item"]["call_id"]
+        for event in play.record.sent("conversation.item.create")
+        if event["item"]["type"] == "function_call_output"
     ]
     play.check(
         sorted(outputs) == ["call_oslo", "call_rome"], "a function's output is not handed in"
     )
-    replies = [one for one in play.record.spoken.values() if one.words.startswith("Both")]
-    refused = [one["error"].get("code") for one in play.record.told("error")]
+    replies = [spoken for spoken in play.record.spoken.values() if spoken.words.startswith("Both")]
+    refused = [event["error"].get("code") for event in play.record.told("error")]
     play.check(
         len(replies) == 1,
         f"the caller hears {len(replies)} replies to one question",

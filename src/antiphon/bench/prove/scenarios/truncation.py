@@ -15,7 +15,7 @@ def _story() -> Script:
 
 async def _told_all_right(play: Play) -> None:
     await play.pass_time(0.3)
-    refused = [one["error"].get("message") for one in play.record.told("error")]
+    refused = [event["error"].get("message") for event in play.record.told("error")]
     play.check(
         not refused,
         "the server refuses the truncation: it goes on as if all had been heard",
@@ -65,7 +65,7 @@ async def at_nothing(play: Play) -> None:
     cuts = play.record.sent("conversation.item.truncate")
     deleted = play.record.sent("conversation.item.delete")
     play.check(
-        deleted or any(one["audio_end_ms"] == 0 for one in cuts),
+        deleted or any(cut["audio_end_ms"] == 0 for cut in cuts),
         "the server goes on as if the reply had been heard, of which nothing was",
         f"truncate: {cuts}",
     )
@@ -113,8 +113,8 @@ async def in_the_second_message(play: Play) -> None:
     await play.do("truncate", reader="both", heard_ms=900)
     await play.pass_time(0.3)
     cuts = [
-        (one["item_id"], one["audio_end_ms"])
-        for one in play.record.sent("conversation.item.truncate")
+        (event["item_id"], event["audio_end_ms"])
+        for event in play.record.sent("conversation.item.truncate")
     ]
     play.check(
         cuts == [(spoken.item_ids[1], 300)],

@@ -213,7 +213,7 @@ class LiveKitClient(Client):
 
     async def _receive(self, receipt: Any) -> None:
         entries = (await receipt).entries
-        told = [{"id": one.response_id, "outcome": str(one.outcome.kind)} for one in entries]
+        told = [{"id": entry.response_id, "outcome": str(entry.outcome.kind)} for entry in entries]
         self.stage.tell("receipt", entries=told)
 
     async def cancel(self, *, reader: str) -> None:
