@@ -57,7 +57,7 @@ class Observed(list[Json]):
         """All observations of one kind."""
         return [seen for seen in self if seen["saw"] == saw]
 
-    def only(self, saw: str) -> Json:
+    def one(self, saw: str) -> Json:
         """The only observation of one kind."""
         found = self.of(saw)
         assert len(found) == 1, f"{len(found)} times {saw!r} in {self.kinds()}"
