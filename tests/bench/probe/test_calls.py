@@ -178,10 +178,45 @@ def test_a_server_without_calls_has_one_row_that_says_so() -> None:
     assert "not asked for" in case.verdict
 
 
+@pytest.mark.parametrize(
+    ("refused", "with_", "told"),
+    [
+        (415, "application/sdp", "a bare offer, not multipart, gets HTTP 201"),
+        (401, "ek_", "an offer with an ephemeral key, and not one with the API key, gets HTTP 201"),
+    ],
+)
+def test_an_offer_is_made_in_the_form_that_is_taken(refused: int, with_: str, told: str) -> None:
+    # P-331; P-349, P-480: Azure and LiteLLM take no API key.
+
+    async def main() -> Report:
+        memory = MemoryConnector(api_key=KEY)
+        posted = in_memory(memory)
+
+        async def choosy(request: Request) -> Answer:
+            given = request.headers["Authorization"] + request.media_type * (not request.parts)
+            if request.url.endswith("/calls") and with_ not in given:
+                return Answer(refused, {}, b"")
+            return await posted(request)
+
+        headers = {"Authorization": f"Bearer {KEY}"}
+        plan = Plan(url=URL, headers=headers, dial=memory, post=choosy)
+        report = await probe(plan, experiments=CALLS)
+        assert len(memory.calls) == 0
+        return report
+
+    report = run_virtual(main())
+    cases = {case.key: case for case in report.subjects[0].cases}
+    assert told in cases["calls"].verdict
+    assert cases["clear-playing"].mark is Mark.SEEN
+    assert "ek_" not in to_json(report)
+
+
 def test_a_call_without_an_id_is_told_to_be_left() -> None:
     report = on_calls(Behaviour(location=False))
     assert settings(report)["location"].value == "no"
-    assert len(report.subjects[0].cases) == 1
+    (case,) = report.subjects[0].cases
+    assert case.mark is Mark.HIDDEN
+    assert "hidden by location=no" in settings(report)["clear_idle"].why
     assert "1 may not be over" in dict(report.subjects[0].about)["calls"]
 
 

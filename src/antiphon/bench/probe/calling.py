@@ -19,7 +19,7 @@ from antiphon.bench.probe.posting import Answer, Request
 from antiphon.bench.probe.talk import Frame, Run, Talk
 from antiphon.exceptions import ConnectError
 
-__all__ = ["Call", "a_call", "burst", "http_url", "playback"]
+__all__ = ["Call", "a_call", "burst", "ephemeral", "playback"]
 
 # Attached a moment too early, a sideband gets 404 (P-385).
 _READY_S = 2.0
@@ -27,6 +27,10 @@ _STEP_S = 0.05
 _ENDED_S = 20.0
 # To connect media, beside the network's time: on a loopback it takes a tenth of a second.
 _CONNECTED_S = 3.0
+_SDP = "application/sdp"
+# What the documented form is answered where another one may do: its media type is not understood,
+# or the API key is not, since browsers are to have keys of their own.
+_TRY = {"bare": (400, 415, 422), "ephemeral": (401,)}
 # Of Opus with nobody at its candidates; the fingerprint is that of no certificate.
 _OFFER = "\r\n".join(
     [
@@ -56,7 +60,7 @@ _OFFER = "\r\n".join(
 ).encode()
 
 
-def http_url(lab: Lab, path: str) -> str:
+def _http_url(lab: Lab, path: str) -> str:
     """The address of something below the Realtime endpoint, without the model's name."""
     parts = urlsplit(lab.url)
     scheme = "https" if parts.scheme == "wss" else "http"
@@ -242,34 +246,60 @@ async def _post(
     method: str = "POST",
     media_type: str = "application/json",
     parts: Mapping[str, tuple[str, bytes]] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Answer:
     if lab.plan.post is None:
         raise NotPossible("no call is made: that was not asked for")
-    url = http_url(lab, path)
-    asked = Request(url, lab.plan.headers, body, media_type, parts or {}, method)
-    return await lab.plan.post(asked)
+    url = _http_url(lab, path)
+    given = lab.plan.headers if headers is None else headers
+    return await lab.plan.post(Request(url, given, body, media_type, parts or {}, method))
+
+
+async def ephemeral(lab: Lab) -> tuple[dict[str, str], Answer]:
+    """Headers with an ephemeral key as it is made for browsers (P-338), good for a minute.
+
+    Returns:
+        The headers, empty if there is none, and what was answered.
+    """
+    asked = {
+        "expires_after": {"anchor": "created_at", "seconds": 60},
+        "session": _session(lab),
+    }
+    made = await _post(lab, "/client_secrets", json.dumps(asked).encode())
+    key = made.json.get("value")
+    known = made.ok and isinstance(key, str)
+    return ({"Authorization": f"Bearer {key}"} if known else {}), made
+
+
+def _session(lab: Lab) -> Json:
+    session: Json = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
+    model = dict(parse_qsl(urlsplit(lab.url).query)).get("model")
+    return {**session, "model": model} if model else session
 
 
 async def _offered(lab: Lab, offer: bytes) -> Answer:
-    """The answer to an offer, in the form that the server takes (P-330, P-331)."""
-    session: Json = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
-    model = dict(parse_qsl(urlsplit(lab.url).query)).get("model")
-    if model:
-        session["model"] = model
-    if lab.call_form != "bare":
-        whole = {
-            "sdp": ("application/sdp", offer),
-            "session": ("application/json", json.dumps(session).encode()),
-        }
-        answer = await _post(lab, "/calls", parts=whole)
-        if lab.call_form or _is_call(answer) or answer.status not in (400, 415, 422):
-            lab.call_form = "multipart"
+    """The answer to an offer, in the form that the server takes (P-330, P-331, P-349)."""
+    first: Answer | None = None
+    for form in (lab.call_form,) if lab.call_form else ("multipart", "bare", "ephemeral"):
+        if first is not None and first.status not in _TRY[form]:
+            continue
+        answer = await _offered_as(lab, form, offer)
+        first = first or answer
+        if lab.call_form or _is_call(answer):
+            lab.call_form = form
             return answer
-    bare = await _post(lab, "/calls", offer, media_type="application/sdp")
-    if not lab.call_form and not _is_call(bare):
-        return answer  # neither will do: the documented form's answer says why
-    lab.call_form = "bare"
-    return bare
+    assert first is not None, "an offer was made"
+    return first  # none will do: the documented form's answer says why
+
+
+async def _offered_as(lab: Lab, form: str, offer: bytes) -> Answer:
+    if form == "multipart":
+        session = ("application/json", json.dumps(_session(lab)).encode())
+        return await _post(lab, "/calls", parts={"sdp": (_SDP, offer), "session": session})
+    if form == "bare":
+        return await _post(lab, "/calls", offer, media_type=_SDP)
+    headers, made = await ephemeral(lab)
+    return await _post(lab, "/calls", offer, media_type=_SDP, headers=headers) if headers else made
 
 
 def _is_call(answer: Answer) -> bool:

@@ -193,7 +193,7 @@ class Lab:
         self.crowded = ""  # why there is no second session
         self.given_up = ""  # why nothing more is tried
         self.no_calls = ""  # why no call can be made
-        self.call_form = ""  # how an offer is taken: "multipart" or "bare"
+        self.call_form = ""  # how an offer is taken: "multipart", "bare", "ephemeral"
         self.call_ready_s = 0.0  # how long after its answer a call can be joined
         self.calls = self.calls_left = 0  # made, and of those what may not be over
         self._began = asyncio.get_running_loop().time()

@@ -184,10 +184,13 @@ async def _made(lab: Lab, experiment: Experiment) -> Case:
 
 def _without_calls(lab: Lab, todo: list[Experiment], last: Experiment) -> list[Experiment]:
     """One row says that no call can be made; a dozen more would say nothing."""
+    hidden = lab.no_calls.startswith("hidden")
+    mark = Mark.HIDDEN if hidden else Mark.NOT_POSSIBLE
+    why = lab.no_calls if hidden else f"not tried: {lab.no_calls}"
     for experiment in todo:
         if experiment.needs_call and experiment is not last:
             for knob in experiment.knobs:
-                lab.know.unknown(knob, Mark.NOT_POSSIBLE, f"not tried: {lab.no_calls}")
+                lab.know.unknown(knob, mark, why)
     return [experiment for experiment in todo if experiment is last or not experiment.needs_call]
 
 

@@ -155,8 +155,8 @@ PROFILES = MappingProxyType(
             rate_limits_updated=RateLimitsUpdated.NEVER,
             phase=True,
         ),
-        # P-468: LiteLLM's proxy in front of OpenAI, as of 1.106.2
-        "litellm": _OPENAI.but(behind_proxy=True),
+        # P-468, P-480: LiteLLM's proxy in front of OpenAI, as of 1.106.2
+        "litellm": _OPENAI.but(behind_proxy=True, location=False),
     }
 )
 

@@ -1,16 +1,14 @@
 """Calls: how one is made and joined, and who is told what on its sidebands."""
 
-import json
 import re
 from collections.abc import Mapping
 
 import pybase64
 
-from antiphon.bench.probe.calling import Call, a_call, burst, http_url
+from antiphon.bench.probe.calling import Call, a_call, burst, ephemeral
 from antiphon.bench.probe.experiments.call_common import call_experiments, refusal, session_of
 from antiphon.bench.probe.lab import Hidden, Inconclusive, Lab, NotPossible, Verdict
 from antiphon.bench.probe.names import Json
-from antiphon.bench.probe.posting import Request
 from antiphon.bench.probe.talk import Frame, Talk
 from antiphon.bench.report import Mark
 from antiphon.exceptions import ConnectError
@@ -22,6 +20,11 @@ _STYLES = {
     "u_suffix": re.compile(r"rtc_u\d+_\w+"),
     "hex": re.compile(r"rtc_[0-9a-f]{32}"),
     "uuid": re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE),
+}
+_FORMS = {
+    "multipart": "multipart",
+    "bare": "a bare offer, not multipart,",
+    "ephemeral": "an offer with an ephemeral key, and not one with the API key,",
 }
 # Sidebands attached at once, to see whether there is a limit.
 _MANY = 5
@@ -35,8 +38,9 @@ async def _calls(lab: Lab) -> Verdict:
             location = "location" in call.answer.headers
             lab.know.knob("location", "yes" if location else "no", f"1/1: {call.answer.told}")
             if not call.id:
-                lab.no_calls = "the answer to an offer names no call, so nothing can join it"
-                raise NotPossible(f"not possible to join: {lab.no_calls}")
+                lab.no_calls = "hidden by location=no: the answer to an offer names no call"
+                told = f"{_FORMS[lab.call_form]} gets {call.answer.told}"
+                raise Hidden(f"{lab.no_calls}, so nothing can join it; {told}")
             style = next((name for name, form in _STYLES.items() if form.fullmatch(call.id)), "")
             if style:
                 lab.know.knob("call_id_style", style, "1/1 call")
@@ -46,7 +50,7 @@ async def _calls(lab: Lab) -> Verdict:
             _ready(lab, call)
             first = talk.since(0)[0].kind if talk.since(0) else "nothing"
             shown = call.answer.headers.get("content-type", "none")
-            how = "multipart" if lab.call_form == "multipart" else "a bare offer, not multipart,"
+            how = _FORMS[lab.call_form]
             return Verdict(
                 Mark.SEEN,
                 f"Yes: {how} gets HTTP {call.answer.status}, an SDP answer as {shown} and a "
@@ -274,18 +278,12 @@ async def _ephemeral_key(lab: Lab) -> Verdict:
         raise NotPossible("no call is made: that was not asked for")
     if _lets_all_in(lab):
         raise Hidden("hidden: everybody is let in, with a key or without")
-    asked = {
-        "expires_after": {"anchor": "created_at", "seconds": 60},
-        "session": {"type": "realtime"},
-    }
-    url = http_url(lab, "/client_secrets")
-    made = await lab.plan.post(Request(url, lab.plan.headers, json.dumps(asked).encode()))
-    key = made.json.get("value")
-    if not made.ok or not isinstance(key, str):
+    headers, made = await ephemeral(lab)
+    if not headers:
         raise NotPossible(f"no ephemeral key is to be had: {made.told}")
     async with a_call(lab) as call:
         await call.left(await call.join())  # the control: with the other key it attaches
-        return await _attaching(lab, call, {"Authorization": f"Bearer {key}"})
+        return await _attaching(lab, call, headers)
 
 
 def _lets_all_in(lab: Lab) -> bool:
