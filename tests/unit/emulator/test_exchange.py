@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from antiphon.emulator import Behaviour, MemoryConnector, Script, run_virtual, say
+from antiphon.emulator import Behaviour, Faults, MemoryConnector, Script, on, run_virtual, say
 from antiphon.emulator.engine.call import CallKind, CallState
+from antiphon.emulator.engine.lines import LineKind
 from antiphon.emulator.shapes.errors import Refusal
 from antiphon.exceptions import ConnectError
 
@@ -169,6 +170,48 @@ def test_a_line_that_is_lost_at_once_is_no_line() -> None:
         assert call.sidebands == 0
         assert peer.closed == (None, "")
         assert peer.frames == []
+
+    run_virtual(main())
+
+
+def test_sidebands_are_cut_and_the_call_and_its_browser_live_on() -> None:
+    async def main() -> None:
+        connector = MemoryConnector(script=Script([LONG]))
+        call = connector.calls.place()
+        browser, guard = Peer(), Peer()
+        channel = await connector.data_channel(call, browser)
+        await connector(joined(call.id), {}, guard)
+        call.cut_sidebands()
+        await asyncio.sleep(1.0)
+        assert guard.closed == (None, "")
+        assert (browser.closed, call.state, call.sidebands, call.joined) == (
+            None,
+            CallState.UP,
+            0,
+            1,
+        )
+        await connector(joined(call.id), {}, Peer())
+        assert (call.sidebands, call.joined) == (1, 2)
+        channel.send_text(b'{"type":"response.create"}')
+        await asyncio.sleep(2.0)
+        assert "response.done" in browser.kinds()
+
+    run_virtual(main())
+
+
+def test_a_line_without_faults_has_none_of_those_of_the_others() -> None:
+    async def main() -> None:
+        faults = Faults(on("session.updated").drop())
+        call = MemoryConnector(faults=faults).calls.place()
+        told: dict[bool, list[Any]] = {True: [], False: []}
+        for faultless, effects in told.items():
+            number = call.join(LineKind.SIDEBAND, effects.extend, faultless=faultless)
+        call.receive(number, b'{"type":"session.update","session":{"type":"realtime"}}', True)
+        kinds = {
+            faultless: [json.loads(effect.data)["type"] for effect in effects]
+            for faultless, effects in told.items()
+        }
+        assert kinds == {True: ["session.updated"], False: []}
 
     run_virtual(main())
 

@@ -341,13 +341,18 @@ class Call:
 
     # Lines
 
-    def attach(self, kind: LineKind, now: float) -> int:
+    def attach(self, kind: LineKind, now: float, *, faultless: bool = False) -> int:
         """A controller joins; the number of its line.
 
         The data channel begins with `session.created` (P-375), a sideband does not (P-373).
+
+        Args:
+            kind: who joins.
+            now: the time.
+            faultless: nothing goes wrong on this line, whatever goes wrong on others.
         """
         self._run(now)
-        line = self._session.lines.add(kind, self._faults)
+        line = self._session.lines.add(kind, None if faultless else self._faults)
         if kind is LineKind.DATA_CHANNEL or self._session.behaviour.sideband_session_created:
             self._session.greet(line)
         return line.number
@@ -362,6 +367,12 @@ class Call:
         line = self._session.lines.get(number)
         if line is not None:
             line.outlet.close(code, reason)
+
+    def cut_line(self, number: int) -> None:
+        """Cut one line: what is on its way is lost, and there is no close frame."""
+        line = self._session.lines.get(number)
+        if line is not None:
+            line.outlet.abort()
 
     # Inputs
 

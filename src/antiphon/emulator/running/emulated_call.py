@@ -71,6 +71,7 @@ class EmulatedCall:
         declined_with: the SIP status that it was rejected with, or None.
         referred_to: where it was transferred to, or None.
         webhook_statuses: what each delivery of its webhook was answered; None: nothing.
+        joined: how many sidebands have attached so far.
         webhook_taken: set when one was answered with success.
         over: set when the call is over.
     """
@@ -82,6 +83,7 @@ class EmulatedCall:
         self.declined_with: int | None = None
         self.referred_to: str | None = None
         self.webhook_statuses: list[int | None] = []
+        self.joined = 0
         self.webhook_taken = asyncio.Event()
         self.media: Media | None = None
         self.over = asyncio.Event()
@@ -192,11 +194,19 @@ class EmulatedCall:
                 self._call.detach(line.number, self._loop.time())
                 return
 
+    def cut_sidebands(self) -> None:
+        """Cut every sideband, as a network does; the call lives on (P-387)."""
+        for line in self._call.lines:
+            if line.kind is LineKind.SIDEBAND:
+                self._call.cut_line(line.number)
+        self.flush()
+
     # Lines
 
-    def join(self, kind: LineKind, apply: Apply) -> int:
+    def join(self, kind: LineKind, apply: Apply, *, faultless: bool = False) -> int:
         """A connection is open; `flush` brings what comes first."""
-        number = self._call.attach(kind, self._loop.time())
+        number = self._call.attach(kind, self._loop.time(), faultless=faultless)
+        self.joined += kind is LineKind.SIDEBAND
         self._lines[number] = apply
         return number
 
