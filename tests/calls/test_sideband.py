@@ -287,6 +287,62 @@ async def test_an_interruption_that_the_loss_overtakes_is_told_as_lost() -> None
         assert entry.playback == "lost" and not receipt.silenced
 
 
+@pytest.mark.parametrize("scope", ["all", "handle"])
+@pytest.mark.parametrize("noticed", [False, True], ids=["unnoticed", "noticed"])
+def test_an_interruption_that_a_loss_swallows_is_made_when_the_line_is_back(
+    scope: str, noticed: bool
+) -> None:
+    @virtual
+    async def story() -> None:
+        wire = MemoryConnector(Behaviour(), Script([LONG]), latency_s=0.01)
+        call = wire.calls.place()
+        async with joining(wire, call) as session:
+            reply = session.create_response()
+            await soon(reply.done)
+            lost, back = asyncio.Event(), asyncio.Event()
+            session.on("disconnected", lambda _: lost.set())
+            session.on("reconnected", lambda _: back.set())
+            call.cut_sidebands()
+            if noticed:
+                await soon(lost.wait())
+            session.interrupt("all" if scope == "all" else [reply])
+            await soon(back.wait())
+            await asyncio.sleep(0.1)
+            assert len(frames(call, "output_audio_buffer.clear")) == 1
+            assert await session.quiet(timeout=1)
+
+    story()
+
+
+@pytest.mark.parametrize(
+    ("made", "asked"),
+    [
+        ({}, {"playback": "never"}),
+        ({}, {"scope": "out_of_band"}),
+        ({"interruptible": False}, {}),
+    ],
+)
+def test_sound_that_an_interruption_leaves_alone_is_left_alone_over_a_loss(
+    made: dict[str, Any], asked: dict[str, Any]
+) -> None:
+    @virtual
+    async def story() -> None:
+        wire, call = placed(LONG)
+        async with joining(wire, call) as session:
+            await soon(session.create_response(**made).done)
+            lost, back = asyncio.Event(), asyncio.Event()
+            session.on("disconnected", lambda _: lost.set())
+            session.on("reconnected", lambda _: back.set())
+            wire.transports[-1].abort()
+            await soon(lost.wait())
+            session.interrupt(**asked)
+            await soon(back.wait())
+            await asyncio.sleep(0.1)
+            assert frames(call, "output_audio_buffer.clear") == []
+
+    story()
+
+
 @pytest.mark.parametrize("ends", ["hang_up", "end"])
 def test_the_end_of_the_call_is_the_end_of_the_session(ends: str) -> None:
     @virtual

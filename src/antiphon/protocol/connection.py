@@ -220,6 +220,8 @@ class Connection:
         effects: Effects = []
         interruption = Interruption(responses, playback, asked=now)
         self._responses.cancel(interruption, now, effects)
+        if self._handover.on_air:
+            self._handover.stop(interruption.responses, playback)
         effects.sort(key=_is_no_send)
         return interruption, effects
 
@@ -234,6 +236,8 @@ class Connection:
         in_flight = (*self._responses.unsettled, *self.playouts.audible)
         interruption = Interruption(meant(scope, in_flight), playback, asked=now)
         self._responses.cancel(interruption, now, effects)
+        if self._handover.on_air:
+            self._handover.interrupt(scope, playback)
         if scope != "out_of_band":
             # Only the default conversation holds responses that were not asked for (P-191).
             self._responses.revoke_unannounced(now, effects)

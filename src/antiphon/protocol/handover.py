@@ -6,11 +6,13 @@ socket of its own it *resumes*: the server is told the configuration and the ite
 online*, and whatever was asked meanwhile is sent, in its order.
 """
 
+from collections.abc import Iterable
+
 from antiphon.protocol.configuration import Configuration
 from antiphon.protocol.effects import Answered, Effects, Report, ReportKind, Send
 from antiphon.protocol.held import Held
 from antiphon.protocol.input_audio import InputAudio
-from antiphon.protocol.interruption import Interruption
+from antiphon.protocol.interruption import Interruption, PlaybackMode, Scope, meant
 from antiphon.protocol.items import Items
 from antiphon.protocol.playback import Playback
 from antiphon.protocol.playout import PlaybackKind, PlayoutState
@@ -42,6 +44,10 @@ class Handover:
         kept_audio_bytes: the same in bytes, where that is to count instead.
         lives_on: whether the server-side session goes on without its socket, as that of a call
             does (P-387): then nothing is told again, or it would be there twice.
+
+    Attributes:
+        on_air: what was heard, or being generated, when the line to a call was lost; empty when it
+            is back.
     """
 
     __slots__ = (
@@ -52,11 +58,12 @@ class Handover:
         "_kept_audio",
         "_kept_audio_bytes",
         "_lives_on",
-        "_on_air",
         "_playback",
         "_playouts",
         "_requests",
         "_responses",
+        "_unwanted",
+        "on_air",
     )
 
     def __init__(
@@ -83,8 +90,9 @@ class Handover:
         self._responses = responses
         # What the loss itself has answered, to be told once there is a connection to tell it on.
         self._done: list[Request] = []
-        # What was heard, or being generated, when the line to a call was lost.
-        self._on_air: list[Response] = []
+        self.on_air: list[Response] = []
+        # Those of them that were asked to stop since, and what that means for their sound.
+        self._unwanted: dict[Response, PlaybackMode] = {}
         self._kept_audio = kept_audio
         self._kept_audio_bytes = kept_audio_bytes
 
@@ -108,7 +116,7 @@ class Handover:
         if self._lives_on:
             # Whether the server read what was not answered, nobody knows: it is refused.
             in_flight = (*lost._responses.unsettled, *lost._playouts.on_air)
-            self._on_air = [response for response in dict.fromkeys(in_flight) if response.id]
+            self.on_air = [response for response in dict.fromkeys(in_flight) if response.id]
             return
         for audio in lost._input_audio.latest:
             self.hold_audio(audio)
@@ -122,6 +130,14 @@ class Handover:
                 lost._requests.close(request)
                 self._requests.add(request)
                 self._requests.held.add(request.event)
+
+    def interrupt(self, scope: Scope, playback: PlaybackMode) -> None:
+        """What was on the air when the line was lost, and is meant, is stopped when it is back."""
+        self.stop(meant(scope, [one for one in self.on_air if one.interruptible]), playback)
+
+    def stop(self, responses: Iterable[Response], playback: PlaybackMode) -> None:
+        """As `interrupt`, for exactly these. Harmless for what was not on the air."""
+        self._unwanted.update((one, playback) for one in responses if one in self.on_air)
 
     def snapshot(self) -> Snapshot:
         """What a new connection needs to go on from here."""
@@ -171,8 +187,9 @@ class Handover:
         What had been asked to stop, or to be silent, is asked again: the cancel or the clear may
         have been lost with the line.
         """
-        on_air, self._on_air = self._on_air, []
-        stopping: list[Response] = []
+        on_air, self.on_air = self.on_air, []
+        unwanted, self._unwanted = self._unwanted, {}
+        stopping: dict[PlaybackMode, list[Response]] = {}
         for old in on_air:
             new = self._responses.met(old.id, now, effects, unseen=True)
             if new is None or not new.unseen:
@@ -181,12 +198,11 @@ class Handover:
             new.item_ids = list(old.item_ids)
             if old.playout is not None and old.playout.begun and old.playout.kind is _LOST:
                 self._playouts.rejoin(new, now, effects)
-            if old.cancel_event_id is not None or (
-                old.playout is not None and old.playout.state is PlayoutState.REFUSED
-            ):
-                stopping.append(new)
-        if stopping:
-            self._responses.cancel(Interruption(stopping), now, effects)
+            refused = old.playout is not None and old.playout.state is PlayoutState.REFUSED
+            if old.cancel_event_id is not None or refused or old in unwanted:
+                stopping.setdefault(unwanted.get(old, "exact"), []).append(new)
+        for playback, responses in stopping.items():
+            self._responses.cancel(Interruption(responses, playback, asked=now), now, effects)
 
     def _send(self, event: ClientEvent | UnknownEvent, now: float, effects: Effects) -> None:
         if isinstance(event, InputAudioBufferAppend):
