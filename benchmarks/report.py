@@ -406,8 +406,8 @@ def write() -> None:
         f"Measured {span}: {machine['cpu']}, {machine['cores']} cores, {machine['system']}, "
         f"Python {machine['python']}; medians of shuffled rounds ({many}). Client and server have "
         "a core each. Ratios within a run can be compared, figures of different runs cannot. "
-        "Rows of one table may be of several runs. Every byte that a client delivers is checked "
-        "before it is timed, and the head of every delta while it is. "
+        "Rows of one table may be of several runs. Before a client is timed, its every byte is "
+        "checked; while it is, the head of every delta is. "
         "[How to run it, and what each figure means](../benchmarks/README.md)."
     )
     text = ["<!-- Written by `python -m benchmarks`; do not edit. -->", "# Performance", intro]

@@ -119,6 +119,8 @@ def _pinned(wanted: Path, package: str) -> str:
     return found[1] if found else ""
 
 
+_NO_MEMORY = "its user remembers of which calls he has been told"
+_NO_NAMES = "it does not tell its user which response is the one that he asked for"
 _NO_QUEUE = "it queues nothing: who asks while a reply runs is told of the refusal"
 
 _ALL = (
@@ -155,6 +157,7 @@ _ALL = (
         "openai-agents",
         FOREIGN / "openai_agents.py",
         ENVIRONMENTS["openai_agents"],
+        leaves={"anothers-reply-is-not-taken-for-ours": _NO_NAMES},
     ),
     Client(
         "openai-agents-js",
@@ -162,6 +165,7 @@ _ALL = (
         "@openai/agents-realtime",
         FOREIGN / "openai_agents_js.mjs",
         ENVIRONMENTS["openai_agents_js"],
+        leaves={"anothers-reply-is-not-taken-for-ours": _NO_NAMES},
     ),
     Client(
         "pipecat",
@@ -181,6 +185,8 @@ _ALL = (
             "admission": "its user decides when to ask, and reads each refusal",
             "tools": "its user runs the functions, and asks for what comes after",
             "truncation": "its user says where to cut",
+            "told-of-a-call-again": _NO_MEMORY,
+            "told-of-a-call-twice-at-once": _NO_MEMORY,
             "it-comes-back-knowing": "its user tells a new session what was said",
         },
     ),

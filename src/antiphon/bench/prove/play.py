@@ -3,11 +3,13 @@
 import asyncio
 import base64
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from antiphon.bench.prove.record import Json, Record, Spoken
 from antiphon.bench.prove.scenario import Failure, NotApplicable
 from antiphon.emulator.audio import speech
+from antiphon.emulator.running.exchange import Exchange
 
 __all__ = ["PLAYER", "Channel", "ClientGone", "Play"]
 
@@ -53,12 +55,19 @@ class Play:
         record: where all is noted.
         cut: ends all connections without a close frame.
         where: what `open` tells the client of the server.
+        calls: the server's browser and telephone calls.
     """
 
     def __init__(
-        self, channel: Channel, record: Record, cut: Callable[[], None], where: Json
+        self,
+        channel: Channel,
+        record: Record,
+        cut: Callable[[], None],
+        where: Json,
+        calls: Exchange,
     ) -> None:
         self.record = record
+        self.calls = calls
         self._channel = channel
         self._cut = cut
         self.where = where
@@ -84,6 +93,11 @@ class Play:
             Failure: it raised, or did not come back.
         """
         return await self.answer_to(self.begin(command, **arguments), command)
+
+    async def warm_up(self) -> None:
+        """Have the client's process started, so that the next command is not delayed by that."""
+        with suppress(NotApplicable, Failure):
+            await self.do("close")
 
     def begin(self, command: str, **arguments: Any) -> int:
         """Give a command and go on; `answer_to` waits for it."""

@@ -127,6 +127,7 @@ class Record:
         self.seen = Observed()
         self.spoken: dict[str, Spoken] = {}
         self.engines: list[Engine] = []
+        self._notes: list[tuple[float, str]] = []
         self.on_news: Callable[[], None] = lambda: None
 
     @property
@@ -151,6 +152,10 @@ class Record:
         """The client said something."""
         self.seen.append({**observation, "at": self.now})
         self.on_news()
+
+    def note(self, what: str) -> None:
+        """Something else happened that a reader of the trace wants to know."""
+        self._notes.append((self.now, what))
 
     def _follow(self, event: Json) -> None:
         kind = event.get("type")
@@ -230,6 +235,7 @@ class Record:
             for seen in self.seen
             if seen["saw"] not in _NOT_SHOWN
         ]
+        lines += [tracer.note(at * 1000, what) for at, what in self._notes]
         begin = self.wire[0].at * 1000 if self.wire else 0.0
         moved = [msgspec.structs.replace(line, at_ms=line.at_ms - begin) for line in lines]
         return tuple(sorted(moved, key=lambda line: line.at_ms))

@@ -93,7 +93,7 @@ async def play_and_keep(
     async with server:
         await channel.start(record)
         where = {"url": server.url, "http_url": server.http_url}
-        play = Play(channel, record, server.clear, where)
+        play = Play(channel, record, server.clear, where, server.calls)
         result = await judge(scenario, play, channel.last_words)
         if not await _closed(play):
             await channel.stop()
@@ -119,7 +119,7 @@ async def play_here(scenario: Scenario, kind: Callable[[Stage], Client]) -> Resu
             transport.abort()
 
     where = {"url": "ws://emulator/v1/realtime", "http_url": "http://emulator/v1"}
-    play = Play(channel, record, cut, where)
+    play = Play(channel, record, cut, where, connector.calls)
     result = await judge(scenario, play, str)
     await _closed(play)
     await channel.stop()

@@ -29,6 +29,7 @@ GROUPS = {
     "tools": "functions that the model calls",
     "truncation": "what the server is told of what was heard",
     "reconnect": "connections that end",
+    "calls": "browser and telephone calls, which a program joins beside the caller",
     "errors": "what the server refuses, and what nobody expects",
 }
 
@@ -70,7 +71,7 @@ class Scenario:
         reproduces: the public issue, as `owner/repository#number`.
         facts: where docs/protocol.md tells of it: `P-n` and `R-n`.
         play: drives the client and looks at what came of it; raises `Failure` or `NotApplicable`.
-        control: which deliberately wrong client must fail it; see `adapters/control.py`.
+        control: which deliberately wrong client must fail it; see `adapters/control`.
         script, behaviour, faults: the server's.
     """
 

@@ -50,14 +50,18 @@ class AntiphonClient(Client):
             config["output_modalities"] = ["text"]
         if tool:
             config["tools"] = [WEATHER]
+        self.begin(url=url, session=config)
+
+    async def open_call(
+        self, *, url: str, http_url: str, call_id: str, vad: bool, tool: bool
+    ) -> None:
+        more: dict[str, Any] = {"session": {"tools": [WEATHER]}} if tool else {}
+        self.begin(url=url, call_id=call_id, **more)
+
+    def begin(self, **where: Any) -> None:
         self.stage.tell("can", awaitable=True)
-        connecting = antiphon.connect(
-            url=url,
-            api_key="unused",
-            session=config,
-            connector=self.stage.connector,
-            **self.settings,
-        )
+        settings = {"connector": self.stage.connector, **self.settings}
+        connecting = antiphon.connect(api_key="unused", **where, **settings)
         session = self.session = connecting.begin()
         session.on("response", self._answered)
         session.on("report", self._reported)
@@ -129,7 +133,14 @@ class AntiphonClient(Client):
 
     async def _receive(self, receipt: Any) -> None:
         entries = (await receipt).entries
-        told = [{"id": entry.response_id, "outcome": str(entry.outcome.kind)} for entry in entries]
+        told = [
+            {
+                "id": entry.response_id,
+                "outcome": str(entry.outcome.kind),
+                "heard_ms": entry.heard_ms,
+            }
+            for entry in entries
+        ]
         self.stage.tell("receipt", entries=told)
 
     async def cancel(self, *, reader: str) -> None:
@@ -144,6 +155,16 @@ class AntiphonClient(Client):
         item["content"] = [{"type": "input_text", "text": words}]
         previous = self.handles[after].item_ids[0] if after is not None else None
         self.spawn(self._settled(self.session.create_item(item, previous_item_id=previous)))
+
+    async def configure(self, *, session: dict[str, Any]) -> None:
+        self.spawn(self._settled(self.session.update(session)))
+
+    async def until_heard(self, *, reader: str, patience: float) -> None:
+        self.spawn(self._hear_out(reader, patience))
+
+    async def _hear_out(self, reader: str, patience: float) -> None:
+        how = await self.handles[reader].played(timeout=patience)
+        self.stage.tell("heard_out", reader=reader, how=str(how))
 
     async def forget(self, *, reader: str) -> None:
         for item_id in self.handles[reader].item_ids:

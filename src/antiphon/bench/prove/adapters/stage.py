@@ -87,7 +87,11 @@ class Client:
     * `tool(city=)`: the tool was run; `called(reader=, name=, arguments=)`: it is to be run;
     * `error(what=)`: an error that the client reports to its user;
     * `connection(state=)`: `lost`, `back`, or `over`;
-    * `receipt(entries=)`: what became of what was interrupted, where that can be awaited.
+    * `receipt(entries=)`: what became of what was interrupted, where that can be awaited; each
+      with its `id` and `outcome`, and `heard_ms` where it is on a call;
+    * `taken(call_id=)`: a call is to be accepted;
+    * `heard_out(reader=, how=)`: the answer to `until_heard`;
+    * `answered(ok=)`: whether the server took what `note` or `configure` asked for.
     """
 
     def __init__(self, stage: Stage) -> None:
@@ -105,6 +109,29 @@ class Client:
                 `sunny in CITY`.
         """
         raise Unsupported("it cannot connect")
+
+    async def open_call(
+        self, *, url: str, http_url: str, call_id: str, vad: bool, tool: bool
+    ) -> None:
+        """Join a call, beside the caller: the session is there, and the sound is elsewhere.
+
+        Args:
+            url, http_url: as for `open`; the call is at `url` with `?call_id=`.
+            call_id: the call's id.
+            vad: it has server VAD, and is to keep it; otherwise it has none.
+            tool: as for `open`.
+        """
+        raise Unsupported("it cannot join a call")
+
+    async def rung(self, *, body: str, headers: dict[str, str], secret: str) -> None:
+        """A webhook has been delivered: tell `taken(call_id=)` for a call that is to be accepted.
+
+        Args:
+            body: of the HTTP request.
+            headers: its HTTP headers.
+            secret: `whsec_…`, that of the project whose calls these are.
+        """
+        raise Unsupported("it takes no webhooks")
 
     async def ask(self, *, reader: str, words: str, patience: float | None = None) -> None:
         """Say something as the user and ask for a reply in the default conversation.
@@ -146,6 +173,19 @@ class Client:
         """
         raise Unsupported("no items without a reply")
 
+    async def configure(self, *, session: dict[str, Any]) -> None:
+        """Change the session by these fields; `answered(ok=)` tells whether the server did."""
+        raise Unsupported("nobody is told whether the server changed the session")
+
+    async def until_heard(self, *, reader: str, patience: float) -> None:
+        """On a call: tell `heard_out(reader=, how=)` when a reply's last word has been heard.
+
+        Args:
+            reader: the reply's.
+            patience: seconds after which to tell it in any case.
+        """
+        raise Unsupported("its user reads for himself what is still being heard")
+
     async def forget(self, *, reader: str) -> None:
         """Take a reply's message out of the conversation."""
         raise Unsupported("no way to delete an item")
@@ -173,15 +213,16 @@ class Obedient:
     async def obey(self, command: dict[str, Any]) -> None:
         """Carry out one command and tell so."""
         number, name = command.pop("n"), command.pop("do")
+        new = name in ("open", "open_call") or (name == "rung" and self._client is None)
         try:
-            if name == "open":
+            if new:
                 self._client = self._kind(self._stage)
             if self._client is not None:
                 await getattr(self._client, name)(**command)
             elif name != "close":
                 raise Unsupported("not connected")
         except Unsupported as reason:
-            if name == "open":
+            if new:
                 self._client = None
             self._stage.tell("unsupported", n=number, why=str(reason))
         except Exception:

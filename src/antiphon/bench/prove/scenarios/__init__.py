@@ -3,6 +3,9 @@
 from antiphon.bench.prove.scenario import Scenario
 from antiphon.bench.prove.scenarios import (
     admission,
+    calls_heard,
+    calls_joined,
+    calls_rung,
     errors,
     interruption,
     isolation,
@@ -24,6 +27,9 @@ SCENARIOS: dict[str, Scenario] = {
         tools,
         truncation,
         reconnect,
+        calls_heard,
+        calls_joined,
+        calls_rung,
         errors,
     )
     for scenario in group.scenario.scenarios

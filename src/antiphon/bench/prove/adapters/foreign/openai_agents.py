@@ -9,6 +9,7 @@ from typing import Any
 from agents import function_tool
 from agents.realtime import RealtimeAgent, RealtimeRunner
 from agents.realtime.model_inputs import RealtimeModelSendInterrupt, RealtimeModelSendRawMessage
+from agents.realtime.openai_realtime import OpenAIRealtimeSIPModel
 from stage import Client, Stage, perform
 
 __all__ = ["AgentsClient"]
@@ -27,6 +28,22 @@ class AgentsClient(Client):
         self._open: list[str] = []
 
     async def open(self, *, url: str, http_url: str, text: bool, vad: bool, tool: bool) -> None:
+        settings: dict[str, Any] = {"turn_detection": VAD if vad else None}
+        if vad:
+            settings["input_audio_transcription"] = {"model": "gpt-4o-mini-transcribe"}
+        if text:
+            settings["modalities"] = ["text"]
+        await self._run(RealtimeRunner(self._agent(tool)), settings, url=url)
+
+    async def open_call(
+        self, *, url: str, http_url: str, call_id: str, vad: bool, tool: bool
+    ) -> None:
+        # On a telephone the server refuses how long a silence is to be (P-346).
+        settings = {"turn_detection": {"type": "server_vad"} if vad else None}
+        runner = RealtimeRunner(self._agent(tool), model=OpenAIRealtimeSIPModel())
+        await self._run(runner, settings, url=f"{url}?call_id={call_id}", call_id=call_id)
+
+    def _agent(self, tool: bool) -> Any:
         tell = self.stage.tell
 
         @function_tool
@@ -36,16 +53,13 @@ class AgentsClient(Client):
             await asyncio.sleep(seconds)
             return f"sunny in {city}"
 
-        agent: Any = RealtimeAgent(
+        return RealtimeAgent(
             name="tester", instructions="Be brief.", tools=[get_weather] if tool else []
         )
-        settings: dict[str, Any] = {"turn_detection": VAD if vad else None}
-        if vad:
-            settings["input_audio_transcription"] = {"model": "gpt-4o-mini-transcribe"}
-        if text:
-            settings["modalities"] = ["text"]
-        config: Any = {"url": url, "api_key": "unused", "initial_model_settings": settings}
-        self._session = await RealtimeRunner(agent).run(model_config=config)
+
+    async def _run(self, runner: Any, settings: dict[str, Any], **where: Any) -> None:
+        config: Any = {"api_key": "unused", "initial_model_settings": settings, **where}
+        self._session = await runner.run(model_config=config)
         await self._session.__aenter__()
         self._loop = asyncio.create_task(self._read())
 

@@ -3,7 +3,7 @@
 
 import { readFileSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { RealtimeAgent, RealtimeSession, tool } from '@openai/agents-realtime';
+import { OpenAIRealtimeSIP, RealtimeAgent, RealtimeSession, tool } from '@openai/agents-realtime';
 
 const SILENCE_MS = 800;
 const VAD = { type: 'server_vad', silenceDurationMs: 300, interruptResponse: true };
@@ -55,17 +55,28 @@ class Conversation {
   names = new Map();
   open_ = new Set();
 
-  async open({ url, text, vad, tool: withTool }) {
-    this.url = url;
+  async open({ url, text, vad, tool }) {
+    const config = { audio: { input: vad ? HEARS : { turnDetection: null } } };
+    if (text) config.outputModalities = ['text'];
+    this.where = { url };
+    await this.begin('websocket', config, tool);
+  }
+
+  async open_call({ url, call_id: callId, vad, tool }) {
+    // On a telephone the server refuses how long a silence is to be (P-346).
+    const config = { audio: { input: { turnDetection: vad ? { type: 'server_vad' } : null } } };
+    this.where = { callId, url: `${url}?call_id=${callId}` };
+    await this.begin(new OpenAIRealtimeSIP(), config, tool);
+  }
+
+  async begin(transport, config, withTool) {
     const agent = new RealtimeAgent({
       name: 'tester',
       instructions: 'Be brief.',
       tools: withTool ? [getWeather] : [],
     });
-    const config = { audio: { input: vad ? HEARS : { turnDetection: null } } };
-    if (text) config.outputModalities = ['text'];
     this.session = new RealtimeSession(agent, {
-      transport: 'websocket',
+      transport,
       model: 'gpt-realtime',
       config,
       tracingDisabled: true,
@@ -90,7 +101,7 @@ class Conversation {
   }
 
   connect() {
-    return this.session.connect({ apiKey: 'unused', url: this.url });
+    return this.session.connect({ apiKey: 'unused', ...this.where });
   }
 
   name(id) {
@@ -157,12 +168,12 @@ class Conversation {
   }
 }
 
-const COMMANDS = new Set(['open', 'connect', 'ask', 'aside', 'speak', 'interrupt', 'close']);
+const COMMANDS = new Set(['open', 'open_call', 'connect', 'ask', 'aside', 'speak', 'interrupt', 'close']);
 let conversation;
 for await (const line of createInterface({ input: process.stdin })) {
   const { n, do: name, ...given } = JSON.parse(line);
   try {
-    if (name === 'open') conversation = new Conversation();
+    if (name === 'open' || name === 'open_call') conversation = new Conversation();
     if (COMMANDS.has(name)) {
       await conversation[name](given);
       tell('ok', { n });

@@ -4,7 +4,7 @@ import asyncio
 import base64
 from typing import Any
 
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, InvalidWebhookSignatureError
 from stage import Client, Stage, Unsupported, perform
 
 __all__ = ["OpenAIClient"]
@@ -29,14 +29,10 @@ class OpenAIClient(Client):
         self._names: dict[str, str] = {}
         self._items: dict[str, str] = {}
         self._open: list[str] = []
+        self._loop: asyncio.Task[None] | None = None
 
     async def open(self, *, url: str, http_url: str, text: bool, vad: bool, tool: bool) -> None:
-        client = AsyncOpenAI(api_key="unused", websocket_base_url=url.removesuffix("/realtime"))
-        # The connection's own way back, asked for by giving a callback.
-        self._manager = client.realtime.connect(
-            model="gpt-realtime", on_reconnecting=self._reconnecting
-        )
-        self._connection = await self._manager.__aenter__()
+        await self._connect(url, model="gpt-realtime")
         audio = {"input": HEARS if vad else {"turn_detection": None}}
         self._settings: dict[str, Any] = {"type": "realtime", "audio": audio}
         if text:
@@ -45,6 +41,31 @@ class OpenAIClient(Client):
             self._settings["tools"] = [WEATHER_TOOL]
         await self._configure()
         self._loop = asyncio.create_task(self._read())
+
+    async def open_call(
+        self, *, url: str, http_url: str, call_id: str, vad: bool, tool: bool
+    ) -> None:
+        await self._connect(url, call_id=call_id)
+        # What the call was accepted with is in force; what it was lost with, too.
+        self._settings = {"type": "realtime"}
+        if tool:
+            self._settings["tools"] = [WEATHER_TOOL]
+            await self._configure()
+        self._loop = asyncio.create_task(self._read())
+
+    async def rung(self, *, body: str, headers: dict[str, str], secret: str) -> None:
+        webhooks = AsyncOpenAI(api_key="unused").webhooks
+        try:
+            event: Any = webhooks.unwrap(body, headers, secret=secret)
+        except InvalidWebhookSignatureError:
+            return
+        self.stage.tell("taken", call_id=event.data.call_id)
+
+    async def _connect(self, url: str, **where: Any) -> None:
+        client = AsyncOpenAI(api_key="unused", websocket_base_url=url.removesuffix("/realtime"))
+        # The connection's own way back, asked for by giving a callback.
+        self._manager = client.realtime.connect(on_reconnecting=self._reconnecting, **where)
+        self._connection = await self._manager.__aenter__()
 
     async def _configure(self) -> None:
         settings: Any = self._settings
@@ -164,6 +185,8 @@ class OpenAIClient(Client):
         )
 
     async def close(self) -> None:
+        if self._loop is None:
+            return  # it was told of calls, and joined none
         self._loop.cancel()
         await self._manager.__aexit__(None, None, None)
 

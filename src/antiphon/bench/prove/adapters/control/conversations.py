@@ -1,64 +1,21 @@
-"""Clients that are wrong on purpose, each in one way: what every scenario must be able to catch.
-
-Each is antiphon's own program with one thing spoilt, and is named for what a scenario asks of it.
-"""
+"""Wrong on plain connections."""
 
 import asyncio
 from typing import Any
 
 import antiphon
 from antiphon.bench.prove.adapters.antiphon_session import AntiphonClient
+from antiphon.bench.prove.adapters.control.spoilt import Spoilt, wrong
 from antiphon.bench.prove.adapters.stage import PLAYER, Client, Stage
 
-__all__ = ["RIGHT", "WRONG"]
-
-WRONG: dict[str, type[Client]] = {}
-
-
-def _wrong(kind: type["_Spoilt"]) -> type["_Spoilt"]:
-    """List it by its name in words_with_underscores."""
-    name = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in kind.__name__)
-    WRONG[name.lstrip("_")] = kind
-    return kind
-
-
-class _Spoilt(AntiphonClient):
-    """antiphon's program, with places to spoil it."""
-
-    def __init__(self, stage: Stage) -> None:
-        super().__init__(stage)
-        self.dead = False
-        self._honest_tell = stage.tell
-        self.stage = Stage(lambda told: self._say(told), stage.wav, stage.connector)
-
-    def _say(self, told: dict[str, Any]) -> None:
-        if told["saw"] in ("ok", "failed", "unsupported"):
-            self._honest_tell(**told)
-            return
-        kept = None if self.dead else self.spoil(told)
-        if kept is not None:
-            self._honest_tell(**kept)
-
-    def spoil(self, told: dict[str, Any]) -> dict[str, Any] | None:
-        """What becomes of an observation."""
-        return told
-
-    async def open(self, **how: Any) -> None:
-        await super().open(**how)
-        self.session.on("server_event", self.look)
-
-    def look(self, event: Any) -> None:
-        """Every event of the server's."""
-
-    def bare_cancel(self) -> None:
-        self.session.send_raw({"type": "response.cancel"})
+__all__ = ["RIGHT"]
 
 
 # Hearing
 
 
-@_wrong
-class _Deaf(_Spoilt):
+@wrong
+class _Deaf(Spoilt):
     """Tells nothing, and does not interrupt."""
 
     def spoil(self, told: dict[str, Any]) -> None:
@@ -68,16 +25,16 @@ class _Deaf(_Spoilt):
         pass
 
 
-@_wrong
-class _Mixing(_Spoilt):
+@wrong
+class _Mixing(Spoilt):
     """One output for everything."""
 
     def spoil(self, told: dict[str, Any]) -> dict[str, Any]:
         return {**told, "reader": PLAYER} if told["saw"] == "audio" else told
 
 
-@_wrong
-class _SingleSlot(_Spoilt):
+@wrong
+class _SingleSlot(Spoilt):
     """The newest response takes over whatever comes, and whatever ends, ends it."""
 
     current = ""
@@ -90,8 +47,8 @@ class _SingleSlot(_Spoilt):
         return {**told, "reader": self.current} if "reader" in told else told
 
 
-@_wrong
-class _FirstCome(_Spoilt):
+@wrong
+class _FirstCome(Spoilt):
     """Takes the first response announced for the first one asked for."""
 
     def __init__(self, stage: Stage) -> None:
@@ -110,8 +67,8 @@ class _FirstCome(_Spoilt):
         return told
 
 
-@_wrong
-class _DropsSecondMessage(_Spoilt):
+@wrong
+class _DropsSecondMessage(Spoilt):
     """Hears the first message of a response only."""
 
     def spoil(self, told: dict[str, Any]) -> dict[str, Any] | None:
@@ -120,8 +77,8 @@ class _DropsSecondMessage(_Spoilt):
         return told
 
 
-@_wrong
-class _WaitsForCreated(_Spoilt):
+@wrong
+class _WaitsForCreated(Spoilt):
     """Knows no response that was not announced."""
 
     def __init__(self, stage: Stage) -> None:
@@ -139,8 +96,8 @@ class _WaitsForCreated(_Spoilt):
         return told
 
 
-@_wrong
-class _WaitsForItems(_Spoilt):
+@wrong
+class _WaitsForItems(Spoilt):
     """Notices the end of a response only if it had an item."""
 
     def spoil(self, told: dict[str, Any]) -> dict[str, Any] | None:
@@ -149,16 +106,16 @@ class _WaitsForItems(_Spoilt):
         return told
 
 
-@_wrong
-class _ForgetsReaders(_Spoilt):
+@wrong
+class _ForgetsReaders(Spoilt):
     """Tells nobody that the connection took his response away."""
 
     def spoil(self, told: dict[str, Any]) -> dict[str, Any] | None:
         return None if told["saw"] == "ended" and told["how"] == "lost" else told
 
 
-@_wrong
-class _HidesFailures(_Spoilt):
+@wrong
+class _HidesFailures(Spoilt):
     """All is always well."""
 
     def spoil(self, told: dict[str, Any]) -> dict[str, Any] | None:
@@ -170,8 +127,8 @@ class _HidesFailures(_Spoilt):
 # Dying
 
 
-@_wrong
-class _DiesOfErrors(_Spoilt):
+@wrong
+class _DiesOfErrors(Spoilt):
     """Interrupts by a cancel without id as well, and reads no more after any error."""
 
     async def interrupt(self) -> None:
@@ -184,8 +141,8 @@ class _DiesOfErrors(_Spoilt):
             self.dead = True
 
 
-@_wrong
-class _DiesOfTheUnknown(_Spoilt):
+@wrong
+class _DiesOfTheUnknown(Spoilt):
     """Reads no more after something that it does not know."""
 
     def look(self, event: Any) -> None:
@@ -197,16 +154,16 @@ class _DiesOfTheUnknown(_Spoilt):
 # Interrupting
 
 
-@_wrong
-class _BareCancel(_Spoilt):
+@wrong
+class _BareCancel(Spoilt):
     """Interrupts by one cancel without id."""
 
     async def interrupt(self) -> None:
         self.bare_cancel()
 
 
-@_wrong
-class _PlaysOn(_Spoilt):
+@wrong
+class _PlaysOn(Spoilt):
     """Cancels, and plays what comes all the same."""
 
     async def interrupt(self) -> None:
@@ -214,8 +171,8 @@ class _PlaysOn(_Spoilt):
             self.session.send_raw({"type": "response.cancel", "response_id": handle.id})
 
 
-@_wrong
-class _CancelsAll(_Spoilt):
+@wrong
+class _CancelsAll(Spoilt):
     """Whatever stops one, and whatever fails, stops all."""
 
     async def cancel(self, *, reader: str) -> None:
@@ -227,8 +184,8 @@ class _CancelsAll(_Spoilt):
             _ = self.session.interrupt()
 
 
-@_wrong
-class _EarlyReceipt(_Spoilt):
+@wrong
+class _EarlyReceipt(Spoilt):
     """Takes a cancel that was sent for a response that was stopped."""
 
     async def interrupt(self) -> None:
@@ -237,8 +194,8 @@ class _EarlyReceipt(_Spoilt):
         self.stage.tell("receipt", entries=told)
 
 
-@_wrong
-class _WaitsForDone(_Spoilt):
+@wrong
+class _WaitsForDone(Spoilt):
     """Waits for the server's word, however long that takes."""
 
     def spoil(self, told: dict[str, Any]) -> dict[str, Any] | None:
@@ -248,8 +205,8 @@ class _WaitsForDone(_Spoilt):
 # Asking
 
 
-@_wrong
-class _AsksAtOnce(_Spoilt):
+@wrong
+class _AsksAtOnce(Spoilt):
     """Asks whether or not the conversation is free."""
 
     async def ask(self, *, reader: str, words: str, patience: float | None = None) -> None:
@@ -257,18 +214,18 @@ class _AsksAtOnce(_Spoilt):
         self.start_reading(reader, self.session.create_response(on_busy="send"))
 
 
-@_wrong
+@wrong
 class _AsideFreesTheLane(_AsksAtOnce):
     """Takes any end for the end of the reply."""
 
     async def ask(self, *, reader: str, words: str, patience: float | None = None) -> None:
         if not self.handles:
-            await _Spoilt.ask(self, reader=reader, words=words)
+            await Spoilt.ask(self, reader=reader, words=words)
         else:
             await super().ask(reader=reader, words=words)
 
 
-@_wrong
+@wrong
 class _LosesRefusals(_AsksAtOnce):
     """Tells nobody that the server refused his response."""
 
@@ -276,8 +233,8 @@ class _LosesRefusals(_AsksAtOnce):
         return None if told["saw"] == "ended" and told["how"] == "rejected" else told
 
 
-@_wrong
-class _SpeaksAfterGivingUp(_Spoilt):
+@wrong
+class _SpeaksAfterGivingUp(Spoilt):
     """Tells that it has given a reply up, and plays it when it comes."""
 
     async def ask(self, *, reader: str, words: str, patience: float | None = None) -> None:
@@ -290,16 +247,16 @@ class _SpeaksAfterGivingUp(_Spoilt):
 # Tools
 
 
-@_wrong
-class _Toolless(_Spoilt):
+@wrong
+class _Toolless(Spoilt):
     """Never answers a call."""
 
     def answer_calls(self, reader: str, calls: list[antiphon.FunctionCall]) -> None:
         pass
 
 
-@_wrong
-class _AnswersEachCall(_Spoilt):
+@wrong
+class _AnswersEachCall(Spoilt):
     """Asks for a reply for each call."""
 
     def answer_calls(self, reader: str, calls: list[antiphon.FunctionCall]) -> None:
@@ -307,8 +264,8 @@ class _AnswersEachCall(_Spoilt):
             super().answer_calls(f"{reader} {place}", [call])
 
 
-@_wrong
-class _AnswersInAnyCase(_Spoilt):
+@wrong
+class _AnswersInAnyCase(Spoilt):
     """Runs the functions itself, and asks for a reply whatever has come between."""
 
     def answer_calls(self, reader: str, calls: list[antiphon.FunctionCall]) -> None:
@@ -317,8 +274,8 @@ class _AnswersInAnyCase(_Spoilt):
         later(1.0, lambda: AntiphonClient.answer_calls(self, reader, calls))
 
 
-@_wrong
-class _RunsCutCalls(_Spoilt):
+@wrong
+class _RunsCutCalls(Spoilt):
     """Runs a function as soon as its arguments seem to be done."""
 
     def look(self, event: Any) -> None:
@@ -326,8 +283,8 @@ class _RunsCutCalls(_Spoilt):
             self.stage.tell("called", reader="", name="get_weather", arguments=event.arguments)
 
 
-@_wrong
-class _DiesOfBadArguments(_Spoilt):
+@wrong
+class _DiesOfBadArguments(Spoilt):
     """Reads no more after arguments that cannot be parsed."""
 
     def answer_calls(self, reader: str, calls: list[antiphon.FunctionCall]) -> None:
@@ -341,8 +298,8 @@ class _DiesOfBadArguments(_Spoilt):
 # Truncating
 
 
-@_wrong
-class _TruncatesBlindly(_Spoilt):
+@wrong
+class _TruncatesBlindly(Spoilt):
     """Passes on what it is told."""
 
     def first_item(self, reader: str) -> str:
@@ -359,7 +316,7 @@ class _TruncatesBlindly(_Spoilt):
         )
 
 
-@_wrong
+@wrong
 class _TruncatesTheFirst(_TruncatesBlindly):
     """Takes every response for one message."""
 
@@ -367,8 +324,8 @@ class _TruncatesTheFirst(_TruncatesBlindly):
         await super().truncate(reader=reader, heard_ms=min(heard_ms, 600))
 
 
-@_wrong
-class _TakesNothingForAll(_Spoilt):
+@wrong
+class _TakesNothingForAll(Spoilt):
     """Does not truncate at nothing."""
 
     async def truncate(self, *, reader: str, heard_ms: int) -> None:
@@ -379,8 +336,8 @@ class _TakesNothingForAll(_Spoilt):
 # Connections
 
 
-@_wrong
-class _NeverReconnects(_Spoilt):
+@wrong
+class _NeverReconnects(Spoilt):
     """Does not come back, and says nothing."""
 
     settings = {"reconnect": antiphon.ReconnectPolicy(attempts=0)}
@@ -389,15 +346,15 @@ class _NeverReconnects(_Spoilt):
         return None if told["saw"] == "connection" else told
 
 
-@_wrong
-class _ForgetsTheConversation(_Spoilt):
+@wrong
+class _ForgetsTheConversation(Spoilt):
     """Comes back knowing nothing."""
 
     settings = {"replay": lambda snapshot: antiphon.Snapshot(session=snapshot.session)}
 
 
-@_wrong
-class _ReconnectsForEver(_Spoilt):
+@wrong
+class _ReconnectsForEver(Spoilt):
     """Knocks again at once, however often it is turned away."""
 
     async def open(self, **how: Any) -> None:
@@ -417,16 +374,16 @@ class _ReconnectsForEver(_Spoilt):
 # Items
 
 
-@_wrong
-class _HangsOnRefusals(_Spoilt):
+@wrong
+class _HangsOnRefusals(Spoilt):
     """Waits for what was refused."""
 
     def spoil(self, told: dict[str, Any]) -> dict[str, Any] | None:
         return None if told["saw"] == "answered" and not told["ok"] else told
 
 
-@_wrong
-class _DeletesCalls(_Spoilt):
+@wrong
+class _DeletesCalls(Spoilt):
     """Takes what is not in its copy for what is to be deleted."""
 
     copy: tuple[Any, ...] = ()
@@ -444,7 +401,7 @@ class _DeletesCalls(_Spoilt):
 # For what the plain session leaves to its user: a user who does it right.
 
 
-class _AnswersUnlessInterrupted(_Spoilt):
+class _AnswersUnlessInterrupted(Spoilt):
     """Runs the functions itself, and asks for no reply that was interrupted."""
 
     _interrupted = False
@@ -463,7 +420,7 @@ class _AnswersUnlessInterrupted(_Spoilt):
         asyncio.get_running_loop().call_later(1.0, answer)
 
 
-class _AddsToTheCopy(_Spoilt):
+class _AddsToTheCopy(Spoilt):
     """Takes a copy for what was there, and lets be what came since."""
 
     async def remember(self) -> None:
