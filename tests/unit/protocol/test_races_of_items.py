@@ -207,6 +207,26 @@ def test_r20_item_deleted_while_an_out_of_band_response_refers_to_it() -> None:
     )
 
 
+def test_r20_item_deleted_after_the_response_that_refers_to_it_has_begun() -> None:
+    # The other order: the server has read the reference by then, and what it names may go.
+    reference = Item(type="item_reference", id="item_1")
+    play = check(
+        Connection("t"),
+        [
+            S(conversation_item_added(message("item_1"))),
+            *live("x", input=[reference], **OOB),
+            Ask("delete_item", "item_1"),
+            C("conversation.item.delete", "item_1"),
+            S(ConversationItemDeleted(item_id="item_1")),
+            Is("conversation.item.delete", "answered", "item_1"),
+            S("response.output_text.delta", "x"),
+            Is("x", "output", "la"),
+            *finished("x"),
+        ],
+    )
+    assert list(play.connection.conversation) == []
+
+
 def test_r21_update_during_a_response_is_taken_whole_or_not_at_all() -> None:
     # P-251.
     play = check(
