@@ -37,6 +37,32 @@ def coming_back(session: antiphon.Session) -> asyncio.Event:
     return back
 
 
+class Gone:
+    """The way to the call, closed for so many seconds when a line is cut."""
+
+    needs_key = False
+
+    def __init__(self, wire: MemoryConnector, seconds: float) -> None:
+        self._wire = wire
+        self._seconds = seconds
+        self._until = 0.0
+
+    async def __call__(self, *line: Any) -> Any:
+        if asyncio.get_running_loop().time() < self._until:
+            raise antiphon.ConnectError("the network is down", retryable=True)
+        return await self._wire(*line)
+
+    def cut(self) -> None:
+        self._until = asyncio.get_running_loop().time() + self._seconds
+        self._wire.transports[-1].abort()
+
+
+def joining_by(way: Any, rung: EmulatedCall) -> Any:
+    url = "ws://localhost/v1/realtime"
+    often = antiphon.ReconnectPolicy(attempts=40, first_delay=0.1, max_delay=0.2)
+    return antiphon.connect(call_id=rung.id, url=url, connector=way, reconnect=often)
+
+
 # --- R-36: the line is lost between a clear and its answer ----------------------------------------
 
 
@@ -80,6 +106,71 @@ async def test_r36_what_nobody_asked_to_be_silent_plays_on_over_the_next_line() 
         (again,) = session.in_flight
         assert await soon(again.played(timeout=10.0), within=10.0) == "played"
         assert frames(rung, "output_audio_buffer.clear") == []
+
+
+@pytest.mark.parametrize("asked", ["before", "after"])
+def test_r36_sound_that_began_while_the_line_was_lost_is_silenced(asked: str) -> None:
+    # Neither `started` nor `done` is ever seen: it was generated, and begins, in the meantime.
+    @virtual
+    async def story() -> None:
+        wire = MemoryConnector(Behaviour(), Script([LONG, text("Hi.")]))
+        rung = wire.calls.place()
+        way = Gone(wire, 1.2)
+        async with joining_by(way, rung) as session:
+            reply = session.create_response()
+            await asyncio.sleep(0.06)
+            back = coming_back(session)
+            if asked == "before":
+                _ = session.interrupt()
+            way.cut()
+            await soon(back.wait())
+            if asked == "after":
+                (entry,) = (await soon(session.interrupt())).silenced
+                assert (entry.response_id, entry.playback) == (reply.id, "cleared")
+                assert entry.heard_ms is not None and 0 < entry.heard_ms < 2500
+            await asyncio.sleep(0.5)
+            assert len(frames(rung, "output_audio_buffer.clear")) == 1
+            assert rung.engine.finished_responses == {reply.id: "completed"}
+            assert await soon(session.create_response().text()) == "Hi."
+
+    story()
+
+
+@virtual
+async def test_r36_what_was_begun_and_over_while_the_line_was_lost_is_given_up_in_the_end() -> None:
+    wire = MemoryConnector(Behaviour(), Script([say("Short.", ms=300), LONG]))
+    rung = wire.calls.place()
+    way = Gone(wire, 1.2)
+    async with joining_by(way, rung) as session:
+        reply = session.create_response()
+        await soon(reply.created)
+        back = coming_back(session)
+        way.cut()
+        await soon(back.wait())
+        (again,) = session.in_flight
+        # Nothing tells that it is over, until the next one is heard: one after the other (P-407).
+        latest = session.create_response()
+        await soon(latest.done)
+        assert await soon(again.played(timeout=5.0)) == "lost"
+        (entry,) = (await soon(session.interrupt([latest]))).entries
+        assert entry.playback == "cleared", "the other is in nobody's way"
+
+
+@virtual
+async def test_r36_words_alone_are_over_with_their_end() -> None:
+    # There might have been something to hear; when its end says that there was not, that is known.
+    wire = MemoryConnector(Behaviour(), Script([text(" ".join(["word"] * 200)), text("Hi.")]))
+    rung = wire.calls.place()
+    async with joining(wire, rung) as session:
+        reply = session.create_response()
+        await soon(reply.created)
+        back = coming_back(session)
+        wire.transports[-1].abort()
+        await soon(back.wait())
+        (again,) = session.in_flight
+        assert str(await soon(again.done)) == "completed"
+        assert session.in_flight == ()
+        assert await soon(again.played(timeout=1.0)) == "none"
 
 
 # --- R-37: the call ends --------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from antiphon.protocol.playback import Playback
 from antiphon.protocol.playout import PlaybackKind, PlayoutState
 from antiphon.protocol.playouts import Playouts
 from antiphon.protocol.requests import Request, RequestKind, Requests
-from antiphon.protocol.response import Response
+from antiphon.protocol.response import OutcomeKind, Response
 from antiphon.protocol.responses import Responses
 from antiphon.protocol.snapshot import Snapshot, replayable
 from antiphon.wire.base import UnknownEvent
@@ -196,9 +196,11 @@ class Handover:
                 continue
             new.lane, new.purpose, new.interruptible = old.lane, old.purpose, old.interruptible
             new.item_ids = list(old.item_ids)
-            if old.playout is not None and old.playout.begun and old.playout.kind is _LOST:
-                self._playouts.rejoin(new, now, effects)
-            refused = old.playout is not None and old.playout.state is PlayoutState.REFUSED
+            playout = old.playout
+            begun = playout is not None and playout.begun and playout.kind is _LOST
+            if begun or (old.outcome is not None and old.outcome.kind is OutcomeKind.LOST):
+                self._playouts.rejoin(new, now, effects, begun=begun)
+            refused = playout is not None and playout.state is PlayoutState.REFUSED
             if old.cancel_event_id is not None or refused or old in unwanted:
                 stopping.setdefault(unwanted.get(old, "exact"), []).append(new)
         for playback, responses in stopping.items():

@@ -198,6 +198,7 @@ class Playout(msgspec.Struct, eq=False):
         clear_event_id: the latest clear that was to silence it.
         sound: whether any audio of it was made.
         generated: whether its generation is over.
+        missed: whether it may have begun, and ended, unseen: the line was lost meanwhile.
         told_ms: how much of each of its items the server kept, as it said, in ms.
         deadline: when to look at it again.
     """
@@ -211,6 +212,7 @@ class Playout(msgspec.Struct, eq=False):
     clear_event_id: str | None = None
     sound: bool = False
     generated: bool = False
+    missed: bool = False
     told_ms: dict[str, int] = {}
     deadline: Deadline | None = None
 

@@ -197,20 +197,28 @@ class Playouts:
             self._fire(response, playout, _I.STARTED, now, effects)
         for other in others:
             its = other.playout
-            if its is not None and its.state is _S.PLAYING and its.generated:
+            if its is None:
+                continue
+            over = its.state is _S.PLAYING and (its.generated or other.unseen)
+            if over or (its.missed and other.number < response.number):
                 # P-407: they are played one after the other, so its `stopped` should be here.
                 self._set_deadline(its, now + self._options.playback_timeout)
         self._send_clear(now, effects)
 
-    def rejoin(self, response: Response, now: float, effects: Effects) -> None:
-        """It was heard when the line to the call was lost, and may be so still (R-36).
+    def rejoin(self, response: Response, now: float, effects: Effects, *, begun: bool) -> None:
+        """There was something to hear of it, or was to be, when the line was lost (R-36).
 
-        Should its end have been missed meanwhile, it is over at the latest when so much time has
-        passed as a response may say nothing.
+        It may be heard still, and may have begun unseen. Should its end have been missed, too, it
+        is over at the latest when so much time has passed as a response may say nothing.
         """
-        self.started(response, now, effects)
-        response.first_heard_at = None  # that was before
-        self._set_deadline(self.of(response), now + self._options.stall_timeout)
+        playout = self.of(response)
+        if begun:
+            self.started(response, now, effects)
+            response.first_heard_at = None  # that was before
+        else:
+            playout.missed = True
+            self.sound(response, now, effects)
+        self._set_deadline(playout, now + self._options.stall_timeout)
 
     def stopped(
         self, response: Response, now: float, effects: Effects, heard_ms: int | None = None
@@ -267,7 +275,7 @@ class Playouts:
         for response in self.audible:
             playout = response.playout
             if playout is not None and playout.clear_event_id == event_id:
-                playout.cut |= playout.begun
+                playout.cut |= playout.begun or playout.missed
                 self._fire(response, playout, _I.NOTHING_PLAYS, now, effects)
                 self._measured(response, playout, now, effects)
 
@@ -285,14 +293,14 @@ class Playouts:
         playout.generated = True
         if not playout.sound and _spoke(response):
             self.sound(response, now, effects)
-        if not playout.sound:
+        if not playout.sound or (playout.missed and _said_nothing(response)):
             self._fire(response, playout, _I.UNHEARD, now, effects)
         elif playout.local:
             if outcome.kind is OutcomeKind.CANCELLED and playout.audible:
                 # By the server: what of it was not heard is not to be.
                 self._fire(response, playout, _I.ASK_CLEAR, now, effects)
         elif playout.state in _WAITS_FOR_START:
-            self._set_deadline(playout, now + self._options.playback_timeout)
+            self._set_deadline(playout, now + self._start_timeout(playout))
 
     def due(self, playout: Playout, now: float, effects: Effects) -> None:
         """The playout's deadline has come."""
@@ -304,7 +312,7 @@ class Playouts:
         if playout.cut and playout.heard_ms is None and playout.told_ms:
             playout.heard_ms = sum(playout.told_ms.values())  # R-42: what came before `cleared`
         plays = any(_state(heard) in (_S.PLAYING, _S.CLEARING) for heard in self.audible)
-        if playout.state not in _WAITS_FOR_START or not plays:
+        if playout.state not in _WAITS_FOR_START or playout.missed or not plays:
             self._fire(response, playout, _I.OVERDUE, now, effects)
         elif playout.state is _S.UNWANTED:
             # A receipt waits for it, and nobody knows for how long the other plays on.
@@ -359,8 +367,13 @@ class Playouts:
         if playout.state is _S.MEASURING:
             return self._options.heard_timeout
         if playout.state in _WAITS_FOR_START and playout.generated:
-            return self._options.playback_timeout
+            return self._start_timeout(playout)
         return None
+
+    def _start_timeout(self, playout: Playout) -> float:
+        """How long its beginning may take. One that was missed is not waited for: its end is."""
+        options = self._options
+        return options.stall_timeout if playout.missed else options.playback_timeout
 
     def _clear(self, response: Response, playout: Playout, now: float, effects: Effects) -> None:
         playout.cut = True
@@ -371,7 +384,8 @@ class Playouts:
 
     def _measured(self, response: Response, playout: Playout, now: float, effects: Effects) -> None:
         """Nothing more is to be waited for, if nothing more will be told."""
-        if not playout.begun and not playout.local and playout.heard_ms is None:
+        unheard = not playout.begun and not playout.missed
+        if unheard and not playout.local and playout.heard_ms is None:
             playout.heard_ms = 0
         # P-428: of an out-of-band response nothing more is told.
         told = not playout.cut or response.lane is Lane.OUT_OF_BAND
@@ -430,6 +444,8 @@ def _kind(playout: Playout, fired: PlayoutInput, before: PlayoutState) -> Playba
         return kind
     if fired is _I.OVERDUE and before is _S.CLEARING:
         return _K.UNSETTLED
+    if playout.missed and not playout.begun:
+        return _K.LOST
     return _K.PLAYED if playout.begun else _K.NONE
 
 
@@ -441,3 +457,9 @@ def _spoke(response: Response) -> bool:
         for item in output or ()
         for part in item.content or ()
     )
+
+
+def _said_nothing(response: Response) -> bool:
+    """Whether the server's account of it is there, and holds no audio."""
+    resource = response.resource
+    return resource is not None and bool(resource.output) and not _spoke(response)
