@@ -54,7 +54,8 @@ class Losing(Meeting):
             super().act(what)
         if what == "interrupt":
             (*_, latest) = self.interruptions
-            for one in latest.responses:
+            on_air = self.core._handover.on_air  # known, while there is no line
+            for one in (*latest.responses, *on_air):
                 if one.id:
                     self.unwanted[one.id] = self.story.now
 
