@@ -28,14 +28,15 @@ from typing import Any
 
 from antiphon.exceptions import ConnectionClosedError
 from antiphon.protocol.connection import Connection
+from antiphon.protocol.delivered import Delivered
 from antiphon.protocol.directory import METADATA_KEY
 from antiphon.protocol.effects import (
     Answered,
+    CallReady,
     Effect,
     Effects,
     Ended,
     Fatal,
-    FunctionCall,
     Interrupted,
     Opened,
     Output,
@@ -48,7 +49,6 @@ from antiphon.protocol.effects import (
     TurnChanged,
 )
 from antiphon.protocol.interruption import Interruption, Receipt, Scope
-from antiphon.protocol.playback import Playback
 from antiphon.protocol.requests import Request
 from antiphon.protocol.response import OnBusy, Response
 from antiphon.wire.base import Malformed, UnknownEvent
@@ -205,9 +205,9 @@ def turn(item_id: str) -> list[Entry]:
     return [S(InputAudioBufferCommitted(item_id=item_id)), Is(item_id, "committed")]
 
 
-def delivered_ms(playback: Playback, item_id: str, content_index: int = 0) -> int:
+def delivered_ms(delivered: Delivered, item_id: str, content_index: int = 0) -> int:
     """How much audio of a part was delivered, in whole ms: up to where it can be truncated."""
-    part = playback._parts.get((item_id, content_index))
+    part = delivered._parts.get((item_id, content_index))
     return part.length_ms if part is not None else 0
 
 
@@ -382,7 +382,7 @@ class Playbook:
                 return Is(self._name(response), "output", _contents(output))
             case Opened(response=response):
                 return Is(self._name(response), "opened")
-            case FunctionCall(response=response, item=item):
+            case CallReady(response=response, item=item):
                 return Is(self._name(response), "call", item.call_id or None)
             case Ended(response=response):
                 return Is(self._name(response), "ended", response.cause)

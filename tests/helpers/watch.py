@@ -12,9 +12,9 @@ from antiphon.protocol.connection import Connection
 from antiphon.protocol.directory import METADATA_KEY
 from antiphon.protocol.effects import (
     Answered,
+    CallReady,
     Effects,
     Ended,
-    FunctionCall,
     Interrupted,
     Opened,
     Output,
@@ -269,7 +269,7 @@ class Watched:
                 life.saw("created", self.now)
             case Output(response=response, event=event):
                 self._check_output(self.lives[response], event)
-            case FunctionCall(response=response, item=item):
+            case CallReady(response=response, item=item):
                 self._check_call(self.lives[response], item)
             case Ended(response=response):
                 life = self.lives[response]

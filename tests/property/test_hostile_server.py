@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from antiphon.exceptions import ResponseRejected
+from antiphon.protocol.delivered import TruncatePoint
 from antiphon.protocol.interruption import Scope
 from antiphon.protocol.lifecycle import Tolerance
 from antiphon.protocol.options import Options
-from antiphon.protocol.playback import TruncatePoint
 from antiphon.protocol.response import Lane, OnBusy, Response
 from antiphon.wire import server_events as said
 from antiphon.wire.base import UnknownEvent

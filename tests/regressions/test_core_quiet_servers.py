@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from antiphon.protocol.connection import Connection
+from antiphon.protocol.delivered import TruncatePoint
 from antiphon.protocol.lifecycle import Tolerance
 from antiphon.protocol.options import Options
-from antiphon.protocol.playback import TruncatePoint
 from antiphon.wire import server_events as said
 from antiphon.wire.items import ContentPart, Item
 from tests.helpers.builders import (

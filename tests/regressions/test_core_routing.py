@@ -488,7 +488,7 @@ def test_audio_that_announces_its_response_counts_as_delivered() -> None:
             Is("v", "output", "100ms"),
         ]
     )
-    assert delivered_ms(play.connection._playback, "item_resp_v") == 200
+    assert delivered_ms(play.connection._delivered, "item_resp_v") == 200
 
 
 def test_done_that_cannot_be_read_ends_its_response() -> None:

@@ -43,10 +43,10 @@ from antiphon.client.streams import Moment
 from antiphon.client.transport import Connector
 from antiphon.exceptions import ConnectionClosed, ConnectionClosedOK, LocalProtocolError
 from antiphon.protocol.connection import Connection
+from antiphon.protocol.delivered import TruncatePoint
 from antiphon.protocol.effects import Effects
 from antiphon.protocol.interruption import PlaybackMode, Scope
 from antiphon.protocol.options import Options
-from antiphon.protocol.playback import TruncatePoint
 from antiphon.protocol.requests import Request
 from antiphon.protocol.response import Lane
 from antiphon.protocol.snapshot import Snapshot

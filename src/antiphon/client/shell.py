@@ -24,6 +24,7 @@ from antiphon.exceptions import ConnectionClosed, LocalProtocolError
 from antiphon.protocol.connection import Connection
 from antiphon.protocol.effects import (
     Answered,
+    CallReady,
     Effects,
     Ended,
     Fatal,
@@ -37,9 +38,6 @@ from antiphon.protocol.effects import (
     Settled,
     Silence,
     TurnChanged,
-)
-from antiphon.protocol.effects import (
-    FunctionCall as FunctionCallEffect,
 )
 from antiphon.protocol.input_audio import Turn
 from antiphon.protocol.interruption import Interruption, PlaybackMode, Scope, meant
@@ -377,7 +375,7 @@ class Shell:
         if effect.interruption.owner is not None:
             effect.interruption.owner._settle()
 
-    def _do_function_call(self, effect: FunctionCallEffect) -> None:
+    def _do_call_ready(self, effect: CallReady) -> None:
         handle: ResponseHandle = effect.response.owner
         call: FunctionCall = handle._call(effect.item)
         if "function_call" in self.callbacks.listeners:
@@ -411,7 +409,7 @@ _CARRY_OUT: dict[type[Any], Callable[[Shell, Any], None]] = {
     Silence: Shell._do_silence,
     PlaybackEnded: Shell._do_playback_ended,
     Interrupted: Shell._do_interrupted,
-    FunctionCallEffect: Shell._do_function_call,
+    CallReady: Shell._do_call_ready,
     Answered: Shell._do_answered,
     Refused: Shell._do_refused,
     TurnChanged: Shell._do_turn_changed,

@@ -4,7 +4,7 @@ P-61: the arguments of a call that was cut short are cut short too. Only the ite
 vouches for them; where a server leaves it out, the response's does.
 """
 
-from antiphon.protocol.effects import Effects, FunctionCall
+from antiphon.protocol.effects import CallReady, Effects
 from antiphon.protocol.response import Response
 from antiphon.wire.items import Item, ResponseResource
 
@@ -34,4 +34,4 @@ def _hand_out(response: Response, item: Item, effects: Effects) -> None:
     call = item.call_id or item.id or ""
     if call not in response.handed_calls:
         response.handed_calls.add(call)
-        effects.append(FunctionCall(response, item))
+        effects.append(CallReady(response, item))

@@ -6,7 +6,7 @@ causes, and the shell carries them out at once. One object per socket: after a r
 follows the old one, and nothing is reset.
 
 This file routes; the parts know the rules: `responses` (and its table in `response`), `requests`,
-`items`, `input_audio`, `configuration`, `playback`, `playouts`; `handover` from one connection to
+`items`, `input_audio`, `configuration`, `delivered`, `playouts`; `handover` from one connection to
 the next.
 """
 
@@ -18,6 +18,7 @@ from antiphon.exceptions import FATAL_CODES, ConnectionClosed
 from antiphon.protocol.configuration import Configuration
 from antiphon.protocol.conversation import Conversation
 from antiphon.protocol.deadlines import Deadlines
+from antiphon.protocol.delivered import Delivered, TruncatePoint
 from antiphon.protocol.effects import Effect, Effects, Fatal, Refused, Report, ReportKind, Send
 from antiphon.protocol.errors import NOTHING_TO_CANCEL, error_code, request_error, says_busy
 from antiphon.protocol.handover import Handover
@@ -26,7 +27,6 @@ from antiphon.protocol.interruption import Interruption, PlaybackMode, Scope, me
 from antiphon.protocol.items import Items
 from antiphon.protocol.lifecycle import ResponseState
 from antiphon.protocol.options import Options
-from antiphon.protocol.playback import Playback, TruncatePoint
 from antiphon.protocol.playouts import Playouts
 from antiphon.protocol.produced import Produced
 from antiphon.protocol.requests import Request, RequestKind, Requests
@@ -92,7 +92,7 @@ class Connection:
         "_handover",
         "_is_call",
         "_items",
-        "_playback",
+        "_delivered",
         "_requests",
         "_responses",
         "input_audio",
@@ -110,7 +110,7 @@ class Connection:
         options = options or Options()
         self._is_call = options.call
         self._deadlines = Deadlines()
-        self._playback = Playback()
+        self._delivered = Delivered()
         self._requests = Requests(prefix, self._deadlines, options.request_timeout)
         self._items = Items(prefix, self._requests, 4 * options.remembered)
         self.input_audio = InputAudio(self._requests, self._items, int(options.kept_audio * 1000))
@@ -120,7 +120,7 @@ class Connection:
             options,
             self._requests,
             self._deadlines,
-            Produced(self._playback, self._items),
+            Produced(self._delivered, self._items),
             self.playouts,
             self.input_audio,
         )
@@ -133,7 +133,7 @@ class Connection:
             self._items,
             self.input_audio,
             self.playouts,
-            self._playback,
+            self._delivered,
             self._responses,
             kept_audio=options.kept_audio,
             kept_audio_bytes=kept_audio_bytes,
@@ -276,7 +276,7 @@ class Connection:
         """
         if not self._items.truncates:
             return []
-        return self._playback.truncate_points(self._items.in_conversation(item_ids), heard_ms)
+        return self._delivered.truncate_points(self._items.in_conversation(item_ids), heard_ms)
 
     def append_audio(self, audio: bytes) -> InputAudioBufferAppend:
         """The event to send for audio in the session's input format, while there is a socket.
@@ -477,7 +477,7 @@ class Connection:
                 self._truncate(point, now, effects)
 
     def _truncate(self, point: TruncatePoint, now: float, effects: Effects) -> Request:
-        return self._items.truncate(point, self._playback.share(point), now, effects)
+        return self._items.truncate(point, self._delivered.share(point), now, effects)
 
 
 def _is_no_send(effect: Effect) -> bool:

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answered",
+    "CallReady",
     "Effect",
     "Effects",
     "Ended",
     "Fatal",
-    "FunctionCall",
     "Interrupted",
     "Opened",
     "Output",
@@ -61,7 +61,7 @@ class Opened(msgspec.Struct):
     response: "Response"
 
 
-class FunctionCall(msgspec.Struct):
+class CallReady(msgspec.Struct):
     """A completed function call of a live response: it may be run (I8)."""
 
     response: "Response"
@@ -154,7 +154,7 @@ Effect = (
     Send
     | Output
     | Opened
-    | FunctionCall
+    | CallReady
     | Ended
     | Settled
     | Silence

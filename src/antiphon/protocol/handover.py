@@ -9,12 +9,12 @@ online*, and whatever was asked meanwhile is sent, in its order.
 from collections.abc import Iterable
 
 from antiphon.protocol.configuration import Configuration
+from antiphon.protocol.delivered import Delivered
 from antiphon.protocol.effects import Answered, Effects, Report, ReportKind, Send
 from antiphon.protocol.held import Held
 from antiphon.protocol.input_audio import InputAudio
 from antiphon.protocol.interruption import Interruption, PlaybackMode, Scope, meant
 from antiphon.protocol.items import Items
-from antiphon.protocol.playback import Playback
 from antiphon.protocol.playout import PlaybackKind, PlayoutState
 from antiphon.protocol.playouts import Playouts
 from antiphon.protocol.requests import Request, RequestKind, Requests
@@ -38,7 +38,7 @@ class Handover:
     """One connection's part in it.
 
     Args:
-        requests, configuration, items, input_audio, playouts, playback, responses: the
+        requests, configuration, items, input_audio, playouts, delivered, responses: the
             connection's.
         kept_audio: how much of the caller's latest audio is held without a socket, in seconds.
         kept_audio_bytes: the same in bytes, where that is to count instead.
@@ -58,7 +58,7 @@ class Handover:
         "_kept_audio",
         "_kept_audio_bytes",
         "_lives_on",
-        "_playback",
+        "_delivered",
         "_playouts",
         "_requests",
         "_responses",
@@ -73,7 +73,7 @@ class Handover:
         items: Items,
         input_audio: InputAudio,
         playouts: Playouts,
-        playback: Playback,
+        delivered: Delivered,
         responses: Responses,
         *,
         kept_audio: float,
@@ -86,7 +86,7 @@ class Handover:
         self._items = items
         self._input_audio = input_audio
         self._playouts = playouts
-        self._playback = playback
+        self._delivered = delivered
         self._responses = responses
         # What the loss itself has answered, to be told once there is a connection to tell it on.
         self._done: list[Request] = []
@@ -112,7 +112,7 @@ class Handover:
         self._configuration.follow(lost._configuration)
         self._items.follow(lost._items)
         self._playouts.take_over(lost._playouts)
-        self._playback.take_over(lost._playback)
+        self._delivered.take_over(lost._delivered)
         if self._lives_on:
             # Whether the server read what was not answered, nobody knows: it is refused.
             in_flight = (*lost._responses.unsettled, *lost._playouts.on_air)

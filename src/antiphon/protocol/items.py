@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from antiphon.protocol.conversation import Conversation
+from antiphon.protocol.delivered import TruncatePoint
 from antiphon.protocol.effects import Effects
-from antiphon.protocol.playback import TruncatePoint
 from antiphon.protocol.requests import Request, RequestKind, Requests
 from antiphon.protocol.snapshot import replayed
 from antiphon.wire.base import UNSET, Maybe

@@ -4,10 +4,10 @@ Kept beside the state machine, which does not depend on any of it.
 """
 
 from antiphon.protocol.calls import note_call
+from antiphon.protocol.delivered import Delivered
 from antiphon.protocol.effects import Effects
 from antiphon.protocol.items import Items
 from antiphon.protocol.lifecycle import ResponseState
-from antiphon.protocol.playback import Playback
 from antiphon.protocol.response import Lane, Response
 from antiphon.wire.items import Item, ResponseResource
 from antiphon.wire.server_events import (
@@ -33,12 +33,12 @@ class Produced:
 
     __slots__ = (
         "_items",
-        "_playback",
+        "_delivered",
         "output_bytes_per_ms",
     )
 
-    def __init__(self, playback: Playback, items: Items) -> None:
-        self._playback = playback
+    def __init__(self, delivered: Delivered, items: Items) -> None:
+        self._delivered = delivered
         self._items = items
         self.output_bytes_per_ms = 48
 
@@ -48,7 +48,7 @@ class Produced:
             return
         if response.first_audio_at is None:
             response.first_audio_at = now
-        part = response.audio_part = self._playback.part(
+        part = response.audio_part = self._delivered.part(
             event.item_id or "",
             event.content_index or 0,
             response.bytes_per_ms or self.output_bytes_per_ms,

@@ -7,8 +7,8 @@ import msgspec
 
 from antiphon.exceptions import LocalProtocolError, RemoteProtocolError
 from antiphon.protocol.deadlines import Deadline
+from antiphon.protocol.delivered import AudioPart
 from antiphon.protocol.lifecycle import IN_FLIGHT, OCCUPIES, ResponseInput, ResponseState
-from antiphon.protocol.playback import AudioPart
 from antiphon.protocol.playout import Playout
 from antiphon.protocol.times import ResponseTimes
 from antiphon.wire.client_events import ResponseCreateParams

@@ -3,7 +3,7 @@
 import pytest
 
 from antiphon.protocol.calls import calls_at_done, note_call
-from antiphon.protocol.effects import Effects, FunctionCall
+from antiphon.protocol.effects import CallReady, Effects
 from antiphon.protocol.response import Lane, Response
 from antiphon.wire.items import Item
 from tests.helpers.builders import call, message, resource
@@ -12,7 +12,7 @@ __all__: list[str] = []
 
 
 def handed_out(effects: Effects) -> list[object]:
-    return [one.item.call_id for one in effects if isinstance(one, FunctionCall)]
+    return [one.item.call_id for one in effects if isinstance(one, CallReady)]
 
 
 def test_completed_item_is_handed_out_at_once_and_not_again_at_the_end() -> None:
@@ -67,7 +67,7 @@ def test_call_without_a_call_id_goes_by_its_item() -> None:
     effects: Effects = []
     for item_id in ("item_1", "item_2", "item_1"):
         note_call(response, Item(type="function_call", id=item_id, status="completed"), effects)
-    assert [one.item.id for one in effects if isinstance(one, FunctionCall)] == [
+    assert [one.item.id for one in effects if isinstance(one, CallReady)] == [
         "item_1",
         "item_2",
     ]

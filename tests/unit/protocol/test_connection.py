@@ -12,6 +12,7 @@ from antiphon.exceptions import (
     RequestTimeout,
 )
 from antiphon.protocol.connection import Connection
+from antiphon.protocol.delivered import TruncatePoint
 from antiphon.protocol.effects import (
     Answered,
     Refused,
@@ -19,7 +20,6 @@ from antiphon.protocol.effects import (
 )
 from antiphon.protocol.errors import request_error
 from antiphon.protocol.options import Options
-from antiphon.protocol.playback import TruncatePoint
 from antiphon.protocol.snapshot import Snapshot
 from antiphon.wire import server_events as said
 from antiphon.wire.base import UNSET, UnknownEvent

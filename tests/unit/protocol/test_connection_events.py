@@ -102,13 +102,13 @@ def test_lengths_follow_the_formats_of_the_session(
     (output,) = made.receive(audio_delta("resp_a", 100), 0.0)
     assert isinstance(output, Output)
     assert made.truncate_points(["item_resp_a"], 0)
-    assert delivered_ms(made._playback, "item_resp_a") == output_ms
+    assert delivered_ms(made._delivered, "item_resp_a") == output_ms
 
 
 def test_format_of_a_response_of_its_own_goes_before_the_sessions() -> None:
     play = check(connection(), [*live("a", audio={"output": {"format": ULAW}})])
     play.play(S("response.output_audio.delta", "a"))
-    assert delivered_ms(play.connection._playback, "item_resp_a") == 600
+    assert delivered_ms(play.connection._delivered, "item_resp_a") == 600
 
 
 def test_mirror_follows_the_events() -> None:

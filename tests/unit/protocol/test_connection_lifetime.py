@@ -11,9 +11,9 @@ from antiphon.exceptions import (
     ResponseRejected,
 )
 from antiphon.protocol.connection import Connection
+from antiphon.protocol.delivered import TruncatePoint
 from antiphon.protocol.effects import Answered, Refused, Send
 from antiphon.protocol.options import Options
-from antiphon.protocol.playback import TruncatePoint
 from antiphon.protocol.response import OnBusy
 from antiphon.protocol.snapshot import Snapshot
 from antiphon.wire import server_events as said

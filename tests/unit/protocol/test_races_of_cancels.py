@@ -327,7 +327,7 @@ def test_r13_stragglers_are_not_counted_as_heard() -> None:
             S("response.output_audio.delta", "a", ms=700),
         ],
     )
-    assert delivered_ms(play.connection._playback, "item_resp_a") == 200
+    assert delivered_ms(play.connection._delivered, "item_resp_a") == 200
 
 
 def test_r14_call_that_a_cancel_cut_short_is_not_handed_out() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from antiphon.exceptions import ConnectionClosedError, RequestError
 from antiphon.protocol.connection import Connection
+from antiphon.protocol.delivered import TruncatePoint
 from antiphon.protocol.effects import Refused, TurnChanged
-from antiphon.protocol.playback import TruncatePoint
 from antiphon.wire.items import Item
 from antiphon.wire.server_events import (
     ConversationItemDeleted,

@@ -75,7 +75,7 @@ def test_early_output_is_delivered_in_order_once_its_response_is_named() -> None
         ],
     )
     assert play["a"].item_ids == ["item_1"]
-    assert delivered_ms(play.connection._playback, "item_1") == 100
+    assert delivered_ms(play.connection._delivered, "item_1") == 100
 
 
 def test_early_output_and_the_end_without_a_name() -> None:
@@ -241,7 +241,7 @@ def test_output_is_the_announcement_where_there_is_no_other() -> None:
             Is("a", "settled", "completed"),
         ],
     )
-    assert delivered_ms(play.connection._playback, "item_resp_a") == 100
+    assert delivered_ms(play.connection._delivered, "item_resp_a") == 100
 
 
 def test_end_without_a_name_is_forbidden_by_the_strict_table() -> None:
@@ -425,7 +425,7 @@ def test_audio_is_counted_per_item_and_part() -> None:
     for item_id, content_index in parts:
         delta = audio_delta("resp_a", 10, item_id=item_id)
         play.check([S(replace(delta, content_index=content_index)), Is("a", "output", "10ms")])
-    playback = play.connection._playback
+    playback = play.connection._delivered
     assert [delivered_ms(playback, *part) for part in dict.fromkeys(parts)] == [30, 10, 10]
 
 

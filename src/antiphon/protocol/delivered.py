@@ -8,7 +8,7 @@ effects (P-222), so the arithmetic is done here.
 
 import msgspec
 
-__all__ = ["AudioPart", "Playback", "TruncatePoint"]
+__all__ = ["AudioPart", "Delivered", "TruncatePoint"]
 
 
 class AudioPart(msgspec.Struct):
@@ -32,7 +32,7 @@ class TruncatePoint(msgspec.Struct, frozen=True):
     audio_end_ms: int
 
 
-class Playback:
+class Delivered:
     """Audio delivered, part by part, in the order in which a player plays it.
 
     Args:
@@ -58,7 +58,7 @@ class Playback:
                 del self._parts[next(iter(self._parts))]
         return part
 
-    def take_over(self, other: "Playback") -> None:
+    def take_over(self, other: "Delivered") -> None:
         """What was delivered over an earlier connection may still be playing."""
         self._parts.update(other._parts)
 
