@@ -96,6 +96,19 @@ async def _until(connection: Any, kind: str) -> AsyncIterator[Any]:
             return
 
 
+async def test_it_serves_in_a_loop_that_agrees_on_tls_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(door, "_hands_over", lambda loop: False)  # as for uvloop's
+    async with EmulatorServer(script=Script([HELLO]), tls=True) as server:
+        assert await answer_over(server.url, trusting(server)) == "Hello."
+        http = openai.DefaultAsyncHttpxClient(verify=trusting(server))
+        async with openai.AsyncOpenAI(
+            base_url=server.http_url, api_key="any", http_client=http
+        ) as client:
+            assert DEFAULT_MODEL in [model.id async for model in client.models.list()]
+
+
 async def test_frames_of_any_size_come_whole(server: EmulatorServer) -> None:
     async with connect(server.url, ssl=trusting(server)) as client:
         first = json.loads(await asyncio.wait_for(client.recv(), WAIT_S))

@@ -211,6 +211,12 @@ def _tell(error: OSError) -> None:
     _logger.warning("a client did not get through the handshake of TLS: %s", said)
 
 
+def _hands_over(loop: asyncio.AbstractEventLoop) -> bool:
+    # uvloop reads on before anybody can take a new connection over, and what it read is lost. So
+    # there TLS is the loop's own affair, and the operator hears only of those who get through it.
+    return isinstance(loop, asyncio.BaseEventLoop)
+
+
 async def open_door(
     factory: Callable[[], Door],
     host: str,
@@ -228,6 +234,15 @@ async def open_door(
         waiting: those who are doing so are among them.
     """
     loop = asyncio.get_running_loop()
+    if tls is not None and not _hands_over(loop):
+        return await loop.create_server(
+            factory,
+            host,
+            port,
+            ssl=tls,
+            ssl_handshake_timeout=PATIENCE_S,
+            ssl_shutdown_timeout=GOODBYE_S,
+        )
     if tls is not None:
         context = tls
         return await loop.create_server(lambda: _Handshake(context, factory(), waiting), host, port)
