@@ -23,7 +23,12 @@ __all__ = ["Mutant", "main", "mutants_of_rules", "mutants_of_table"]
 ROOT = Path(__file__).parent.parent
 PROTOCOL = Path("src/antiphon/protocol")
 TABLES = ("TRANSITIONS", "TOLERANCES")
-TESTS = ("tests/unit/protocol", "tests/regressions", "tests/property/test_interleavings.py")
+TESTS = (
+    "tests/unit/protocol",
+    "tests/regressions",
+    "tests/property/test_interleavings.py",
+    "tests/calls",
+)
 SECONDS = 300
 # It compares the table with what is written down, so no mutant of a row could live. What is asked
 # here is whether the row's effect is seen.
