@@ -47,7 +47,11 @@ BLOCK = re.compile(
 UNDER_TEST = "make test"
 FORMAT = "make format"
 INSTALL = "pip install "
-SERVERS = ("antiphon serve", "python examples/browser_call/server.py")
+SERVERS = (
+    "antiphon serve",
+    "python examples/browser_bridge/server.py",
+    "python examples/browser_call/server.py",
+)
 PORT = "8765"
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/**/*.md")
 # What a checkout has beside what git keeps.

@@ -1,7 +1,7 @@
 """Talk with a model from a browser: the page's WebSocket on one side, a session on the other.
 
     pip install . starlette 'uvicorn[standard]'
-    python examples/browser_bridge/server.py        # then open http://127.0.0.1:8000
+    python examples/browser_bridge/server.py        # then open the address that it prints
 
 Needs OPENAI_API_KEY, or `antiphon serve --voice` and OPENAI_BASE_URL=http://127.0.0.1:8765/v1.
 The key stays here; the page sees only sound and words.
@@ -126,4 +126,6 @@ app = Starlette(routes=[Route("/", index), WebSocketRoute("/talk", talk)])
 if __name__ == "__main__":
     import uvicorn
 
-    uvicorn.run(app, host="127.0.0.1", port=int(os.environ.get("PORT", "8000")))
+    port = int(os.environ.get("PORT", "8000"))
+    print(f"open http://127.0.0.1:{port} (Ctrl-C to stop)", flush=True)
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
