@@ -1,4 +1,4 @@
-"""Who is told what happens, and when: listeners in their order, and iterators of what arrives."""
+"""When listeners are called: after the effects at hand, in order, none within another."""
 
 import asyncio
 import logging

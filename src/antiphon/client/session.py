@@ -168,7 +168,8 @@ class Session:
             output_modalities: `["audio"]` or `["text"]`.
             voice: short for `audio={"output": {"voice": …}}`.
             purpose: a word of your own, for receipts and logs; it is not sent.
-            interruptible: False survives `interrupt()`; only the handle's `cancel()` stops it.
+            interruptible: False survives `interrupt()`; its `cancel()`, or `interrupt([handle])`,
+                stops it.
             on_busy: what to do while the default conversation is busy with another response
                 (P-30): `"queue"` waits for it, `"replace"` cancels it and goes next, `"reject"`
                 raises, `"send"` leaves it to the server. Out-of-band responses never wait, unless
