@@ -2,11 +2,13 @@
 
 import asyncio
 import dataclasses
+from collections.abc import Mapping
 from enum import EnumType
 
 import pytest
 
 from antiphon.bench.probe import CALLS, Plan, dial, post, probe
+from antiphon.bench.probe.dialling import Ear, Wire
 from antiphon.bench.probe.posting import Answer, Request
 from antiphon.bench.report import Mark, Report, to_json
 from antiphon.emulator import Behaviour, EmulatorServer, MemoryConnector, run_virtual
@@ -209,6 +211,20 @@ def test_an_offer_is_made_in_the_form_that_is_taken(refused: int, with_: str, to
     assert told in cases["calls"].verdict
     assert cases["clear-playing"].mark is Mark.SEEN
     assert "ek_" not in to_json(report)
+
+
+def test_a_handshake_that_takes_long_was_not_refused() -> None:
+    async def main() -> Report:
+        memory = MemoryConnector()
+
+        async def slow(url: str, headers: Mapping[str, str], ear: Ear) -> Wire:
+            await asyncio.sleep(0.5)
+            return await memory(url, headers, ear)
+
+        plan = Plan(url=URL, headers={}, dial=slow, post=in_memory(memory))
+        return await probe(plan, experiments=CALLS[:1])
+
+    assert settings(run_virtual(main()))["sideband_ready_ms"].value == "0"
 
 
 def test_a_call_without_an_id_is_told_to_be_left() -> None:

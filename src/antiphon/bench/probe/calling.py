@@ -25,8 +25,6 @@ __all__ = ["Call", "a_call", "burst", "ephemeral", "playback"]
 _READY_S = 2.0
 _STEP_S = 0.05
 _ENDED_S = 20.0
-# To connect media, beside the network's time: on a loopback it takes a tenth of a second.
-_CONNECTED_S = 3.0
 _SDP = "application/sdp"
 # What the documented form is answered where another one may do: its media type is not understood,
 # or the API key is not, since browsers are to have keys of their own.
@@ -84,6 +82,7 @@ class Call:
     Attributes:
         id: its id, "" if the server told none.
         ready_ms: how long after the answer a sideband could attach, once one has.
+        too_early: how often one was refused before.
         over: whether it was hung up.
     """
 
@@ -94,6 +93,7 @@ class Call:
         where = urlsplit(answer.headers.get("location", "")).path
         self.id = where.rstrip("/").rpartition("/")[2]
         self.ready_ms: float | None = None
+        self.too_early = 0
         self.over = False
         self._answered_at = asyncio.get_running_loop().time()
         self._talks: list[Talk] = []
@@ -144,6 +144,7 @@ class Call:
                 early = loop.time() - self._answered_at < _READY_S and self.ready_ms is None
                 if refused.status != 404 or self.over or not early:
                     raise
+                self.too_early += 1
                 await asyncio.sleep(_STEP_S)
                 continue
             if self.ready_ms is None:
@@ -329,7 +330,7 @@ async def a_call(lab: Lab, *, media: bool = False) -> AsyncIterator[Call]:
         lab.calls += 1
         try:
             if peer is not None:
-                await peer.answered(_sdp(answer), _CONNECTED_S + 10 * lab.trip)
+                await peer.answered(_sdp(answer), lab.plan.patience + 10 * lab.trip)
             yield call
         except NoMedia as failed:
             raise NotPossible(f"needs media: the offer is answered, and {failed}") from None
