@@ -206,14 +206,14 @@ class Mirror:
         """
         if taken is not None:
             return {key for key, number in self._came.items() if number > taken}
-        answered = {one.call_id for one in self.items if one.type == "function_call_output"}
+        answered = {item.call_id for item in self.items if item.type == "function_call_output"}
         return {
-            one.id
-            for one in self.items
-            if one.type == "function_call"
-            and one.call_id not in answered
-            and one.id in self._came
-            and one.id not in self._broken
+            item.id
+            for item in self.items
+            if item.type == "function_call"
+            and item.call_id not in answered
+            and item.id in self._came
+            and item.id not in self._broken
         }
 
     def replay(self, names: Names) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ def response_metrics(
     settled = times.settled if times.settled is not None else asyncio.get_running_loop().time()
     created = times.created if times.created is not None else settled
     firsts = (times.first_audio, None if spoken else times.first_text)
-    first_token = min((one for one in firsts if one is not None), default=None)
+    first_token = min((first for first in firsts if first is not None), default=None)
     duration = settled - created
     usage = handle.usage
     given = usage.input_token_details if usage is not None else None

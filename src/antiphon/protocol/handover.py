@@ -133,11 +133,13 @@ class Handover:
 
     def interrupt(self, scope: Scope, playback: PlaybackMode) -> None:
         """What was on the air when the line was lost, and is meant, is stopped when it is back."""
-        self.stop(meant(scope, [one for one in self.on_air if one.interruptible]), playback)
+        self.stop(meant(scope, [heard for heard in self.on_air if heard.interruptible]), playback)
 
     def stop(self, responses: Iterable[Response], playback: PlaybackMode) -> None:
         """As `interrupt`, for exactly these. Harmless for what was not on the air."""
-        self._unwanted.update((one, playback) for one in responses if one in self.on_air)
+        for response in responses:
+            if response in self.on_air:
+                self._unwanted[response] = playback
 
     def snapshot(self) -> Snapshot:
         """What a new connection needs to go on from here."""
