@@ -6,7 +6,8 @@ from html import escape
 __all__ = ["bars"]
 
 _COLOURS = ["#3b6fb6", "#d08a2e", "#5c9a5b", "#9a5c94"]
-_LABEL, _WIDTH, _BAR, _GAP, _TOP = 230, 560, 9, 9, 46
+_WIDTH, _BAR, _GAP, _TOP = 560, 10, 9, 46
+_LETTER = 7.2  # the mean width of one, at most: bold, at 12 pixels
 
 
 def bars(rows: list[tuple[str, list[float | None]]], names: list[str]) -> str:
@@ -19,45 +20,48 @@ def bars(rows: list[tuple[str, list[float | None]]], names: list[str]) -> str:
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     last = max(last, first + 1)
 
+    # The labels' column is as wide as the longest of them.
+    start = round(_LETTER * max((len(label) for label, _ in rows), default=0)) + 8
+
     def x(value: float) -> float:
-        return _LABEL + _WIDTH * (math.log10(value) - first) / (last - first)
+        return start + _WIDTH * (math.log10(value) - first) / (last - first)
 
     step = _BAR * len(names) + _GAP
-    height = _TOP + step * len(rows) + 30
+    height = _TOP + step * len(rows) + 48
     out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LABEL + _WIDTH + 70} {height}"',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {start + _WIDTH + 30} {height}"',
         'font-family="sans-serif" font-size="12" fill="#808080">',
     ]
     for number, name in enumerate(names):
-        left = _LABEL + 120 * number
+        left = start + 120 * number
         colour = _COLOURS[number % len(_COLOURS)]
         out.append(f'<rect x="{left}" y="10" width="12" height="12" fill="{colour}"/>')
         out.append(f'<text x="{left + 18}" y="20">{escape(name)}</text>')
     for power in range(first, last + 1):
         at = x(10.0**power)
         out.append(
-            f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{_TOP - 14}" y2="{height - 26}" '
+            f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{_TOP - 14}" y2="{height - 44}" '
             'stroke="#808080" stroke-opacity="0.35"/>'
         )
-        place = f'x="{at:.1f}" y="{height - 10}" text-anchor="middle"'
+        place = f'x="{at:.1f}" y="{height - 28}" text-anchor="middle"'
         out.append(f"<text {place}>{10.0**power:g}</text>")
     for row, (label, series) in enumerate(rows):
         top = _TOP + row * step
         middle = top + _BAR * len(names) / 2 + 4
         weight = "bold" if label.startswith("antiphon") else "normal"
         style = f'text-anchor="end" font-weight="{weight}"'
-        out.append(f'<text x="{_LABEL - 8}" y="{middle:.1f}" {style}>{escape(label)}</text>')
+        out.append(f'<text x="{start - 8}" y="{middle:.1f}" {style}>{escape(label)}</text>')
         for number, value in enumerate(series):
             if not value:
                 continue
             y = top + number * _BAR
-            width = max(1.0, x(value) - _LABEL)
-            box = f'x="{_LABEL}" y="{y}" width="{width:.1f}" height="{_BAR - 1}"'
+            width = max(1.0, x(value) - start)
+            box = f'x="{start}" y="{y}" width="{width:.1f}" height="{_BAR - 1}"'
             out.append(f'<rect {box} fill="{_COLOURS[number % len(_COLOURS)]}"/>')
-            place = f'x="{_LABEL + width + 4:.1f}" y="{y + _BAR - 1}"'
-            out.append(f'<text {place} font-size="9">{value:.3g}</text>')
+            place = f'x="{start + width + 4:.1f}" y="{y + _BAR - 1}"'
+            out.append(f'<text {place} font-size="10">{value:.3g}</text>')
     out.append(
-        f'<text x="{_LABEL + _WIDTH}" y="{height - 10}" text-anchor="end">'
+        f'<text x="{start + _WIDTH}" y="{height - 10}" text-anchor="end">'
         "µs of CPU per server event (logarithmic)</text>"
     )
     out.append("</svg>")

@@ -434,7 +434,7 @@ def write() -> None:
     (DOCS / "performance.md").write_text("\n\n".join(text) + "\n")
     drawn: list[tuple[str, list[float | None]]] = [
         (
-            ROWS[key].label.replace("*", ""),
+            ROWS[key].label.replace("*", "").replace("`", ""),
             [book.value(load, key, "us_per_event") for load in ("flood", "paced", "saturated")],
         )
         for key in book.measured("flood", "paced", "saturated")

@@ -13,6 +13,7 @@ sys.path.insert(0, str(HERE / "_extensions"))
 
 project = "antiphon"
 author = "The antiphon authors"
+copyright = author
 release = version_of("antiphon")
 html_title = "antiphon"
 
@@ -38,6 +39,8 @@ html_theme_options = {"sidebar_hide_name": False}
 myst_heading_anchors = 4
 myst_enable_extensions = ["attrs_inline"]
 myst_fence_as_directive = ["mermaid"]
+mermaid_height = "auto"  # as high as the diagram is at the page's width
+mermaid_fullscreen = False  # antiphon.css lets a diagram scroll instead
 
 # A name in backticks is a link where there is such a name, and code where there is not.
 default_role = "py:obj"

@@ -233,6 +233,7 @@ TRIED: dict[tuple[str, str], str] = {
     ("docs/emulator.md", "'.[tls]'"): "ssl_context=ssl.create_default_context",
     ("docs/emulator-voice.md", "'.[voice]'"): "voice = Voice()",
     ("docs/calls.md", "'.[webrtc]'"): "examples/browser_call/server.py",
+    ("docs/probe.md", "'.[webrtc]'"): "examples/browser_call/server.py",
     ("docs/livekit.md", "'.[livekit,emulator]'"): "examples/livekit_agent.py",
     ("docs/livekit.md", "'.[livekit]'"): "session.say(",
     ("examples/browser_bridge/server.py", ". starlette 'uvicorn[standard]'"): (

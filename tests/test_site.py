@@ -1,6 +1,8 @@
 """The site is built without a warning, its links lead somewhere, and nothing public is missing."""
 
 import importlib
+import json
+import os
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -8,6 +10,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+
+from tests.helpers.chromium import CHROMIUM, opened
 
 __all__: list[str] = []
 
@@ -97,3 +101,32 @@ def test_the_reference_has_every_public_name(
         for anchor in one.anchors
     }
     assert set(importlib.import_module(package).__all__) - described == set()
+
+
+WIDTHS = (390, 1020, 1280, 1340, 1600)
+# What is wider than the screen and does not scroll by itself, and pictures that do not come.
+WRONG = """
+(() => {
+  const root = document.documentElement;
+  const broken = [...document.images].filter((one) => !one.complete || !one.naturalWidth);
+  const wide = root.scrollWidth > root.clientWidth ? [`${root.scrollWidth} wide`] : [];
+  return JSON.stringify([...wide, ...broken.map((one) => one.getAttribute("src"))]);
+})()
+"""
+
+
+@pytest.mark.skipif(
+    CHROMIUM is None and "CI" not in os.environ, reason="no chromium here: apt-get install chromium"
+)
+async def test_no_page_is_wider_than_the_screen(
+    site: Path, pages: dict[Path, Page], tmp_path: Path
+) -> None:
+    wrong = []
+    async with opened((site / "index.html").as_uri(), tmp_path) as page:
+        for path in sorted(pages):
+            await page.open(path.as_uri())
+            for width in WIDTHS:
+                await page.widen(width)
+                found = json.loads(await page.run(WRONG))
+                wrong += [f"{path.name} at {width}: {one}" for one in found]
+    assert wrong == []

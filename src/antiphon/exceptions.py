@@ -117,7 +117,7 @@ class CallNotFound(ConnectError):
     """There is no such call: it is over, or its id is wrong, or it is not ready yet (P-384, P-385).
 
     Attributes:
-        status: 404.
+        status: always 404.
     """
 
 

@@ -47,18 +47,28 @@ class Page:
         self._session: dict[str, str] = {}
         self._asked = 0
 
-    async def open(self, address: str) -> None:
-        """Load this address; return when the page has been loaded whole."""
+    async def begin(self) -> None:
+        """Make the page, still blank."""
         target = await self._ask("Target.createTarget", url="about:blank")
         attached = await self._ask(
             "Target.attachToTarget", targetId=target["targetId"], flatten=True
         )
         self._session = {"sessionId": attached["sessionId"]}
         await self._ask("Page.enable")
+
+    async def open(self, address: str) -> None:
+        """Load this address; return when the page has been loaded whole."""
+        await self.run("window.left = true")  # by which what is there now is known
         went = await self._ask("Page.navigate", url=address)
         if "errorText" in went:
             raise PageError(f"{address}: {went['errorText']}")
-        await self.until("location.href !== 'about:blank' && document.readyState === 'complete'")
+        await self.until("!window.left && document.readyState === 'complete'")
+
+    async def widen(self, width: int) -> None:
+        """Show it so many pixels wide, a narrow page as a telephone does."""
+        mobile = width < 600
+        size = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": mobile}
+        await self._ask("Emulation.setDeviceMetricsOverride", **size)
 
     async def run(self, script: str) -> Any:
         """The value of a JavaScript expression in the page; a promise is awaited.
@@ -128,6 +138,7 @@ async def opened(address: str, folder: Path, flags: Sequence[str] = ()) -> Async
         drained = asyncio.create_task(process.stderr.read())
         async with connect(found[1].decode(), max_size=None, proxy=None) as wire:
             page = Page(wire)
+            await page.begin()
             await page.open(address)
             yield page
     finally:

@@ -109,7 +109,7 @@ def _value(setting: Setting | None) -> str:
     if setting is None:
         return ""
     if setting.value is not None:
-        shown = shown_value(setting)
+        shown = re.sub(r",(?! )", ", ", shown_value(setting))  # or the cell could not be broken
         return f"**{shown}**" if differs(setting) else shown
     if setting.candidates:
         return " or ".join(setting.candidates)
