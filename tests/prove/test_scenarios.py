@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from antiphon.bench.prove.adapters.antiphon_session import AntiphonClient
-from antiphon.bench.prove.adapters.control import RIGHT, WRONG
-from antiphon.bench.prove.run import play_here
 from antiphon.bench.prove.scenario import GROUPS, Result, Scenario, Verdict
 from antiphon.bench.prove.scenarios import SCENARIOS
 from antiphon.emulator import run_virtual
+from tests.prove.control import RIGHT, WRONG
+from tests.prove.here import play_here
 
 __all__: list[str] = []
 

@@ -1,4 +1,4 @@
-"""The ways to a client: a process of its own, or, in tests, the same event loop."""
+"""The way to a client in a process of its own."""
 
 import asyncio
 import base64
@@ -8,15 +8,14 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from antiphon.bench.prove.adapters.stage import Client, Obedient, Stage
 from antiphon.bench.prove.play import ClientGone
 from antiphon.bench.prove.record import Json, Record
 
-__all__ = ["SPOKEN", "LocalChannel", "ProcessChannel"]
+__all__ = ["SPOKEN", "ProcessChannel"]
 
 # The user's spoken question.
 SPOKEN = Path(__file__).parents[2] / "cli" / "demo" / "spoken.wav"
@@ -138,37 +137,6 @@ class ProcessChannel:
     def close(self) -> None:
         """Let go of what is kept; after `stop`."""
         self._stderr.close()
-
-
-class LocalChannel:
-    """A client in this event loop, for tests on virtual time.
-
-    Args:
-        kind: makes the client.
-        record: where its observations go.
-        connector: connects it.
-    """
-
-    def __init__(self, kind: Callable[[Stage], Client], record: Record, connector: Any) -> None:
-        self._stage = Stage(record.observe, str(SPOKEN), connector)
-        self._client = Obedient(kind, self._stage)
-        self._commands: asyncio.Queue[Json] = asyncio.Queue()
-        self._task = asyncio.get_running_loop().create_task(self._work())
-        self.warm = True
-        self.gone = ""
-
-    def send(self, command: Json) -> None:
-        """Give a command."""
-        self._commands.put_nowait(command)
-
-    async def _work(self) -> None:
-        while True:
-            await self._client.obey(await self._commands.get())
-
-    async def stop(self) -> None:
-        """Obey no more."""
-        self._task.cancel()
-        await asyncio.wait([self._task])
 
 
 def _checked(observation: Any) -> Json:

@@ -6,14 +6,13 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 
-from antiphon.bench.prove.adapters.stage import Client, Stage
-from antiphon.bench.prove.channel import LocalChannel, ProcessChannel
+from antiphon.bench.prove.channel import ProcessChannel
 from antiphon.bench.prove.play import ClientGone, Play
 from antiphon.bench.prove.record import Record
 from antiphon.bench.prove.scenario import Failure, NotApplicable, Result, Scenario, Verdict
-from antiphon.emulator import EmulatorServer, MemoryConnector
+from antiphon.emulator import EmulatorServer
 
-__all__ = ["judge", "play_and_keep", "play_here", "play_scenario", "prove"]
+__all__ = ["closed", "judge", "play_and_keep", "play_scenario", "prove"]
 
 # A scenario that is not over by then has gone wrong in a way that nobody thought of.
 SCENARIO_LIMIT_S = 60.0
@@ -95,38 +94,13 @@ async def play_and_keep(
         where = {"url": server.url, "http_url": server.http_url}
         play = Play(channel, record, server.clear, where, server.calls)
         result = await judge(scenario, play, channel.last_words)
-        if not await _closed(play):
+        if not await closed(play):
             await channel.stop()
             channel.gone = "ended, since it did not close its conversation"
     return record, result
 
 
-async def play_here(scenario: Scenario, kind: Callable[[Stage], Client]) -> Result:
-    """Play one scenario in this event loop, without sockets, on virtual time perhaps."""
-    record = Record(asyncio.get_running_loop().time)
-    connector = MemoryConnector(
-        scenario.behaviour,
-        scenario.script(),
-        faults=scenario.faults,
-        seed=scenario.name,
-        watch=record.watch,
-        latency_s=0.002,
-    )
-    channel = LocalChannel(kind, record, connector)
-
-    def cut() -> None:
-        for transport in connector.transports:
-            transport.abort()
-
-    where = {"url": "ws://emulator/v1/realtime", "http_url": "http://emulator/v1"}
-    play = Play(channel, record, cut, where, connector.calls)
-    result = await judge(scenario, play, str)
-    await _closed(play)
-    await channel.stop()
-    return result
-
-
-async def _closed(play: Play) -> bool:
+async def closed(play: Play) -> bool:
     """Whether the client has ended its conversation when it was told to."""
     try:
         async with asyncio.timeout(CLOSE_S):

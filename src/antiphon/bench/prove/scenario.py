@@ -71,7 +71,7 @@ class Scenario:
         reproduces: the public issue, as `owner/repository#number`.
         facts: where docs/protocol.md tells of it: `P-n` and `R-n`.
         play: drives the client and looks at what came of it; raises `Failure` or `NotApplicable`.
-        control: which deliberately wrong client must fail it; see `adapters/control`.
+        control: which deliberately wrong client must fail it, in tests/prove/control.
         script, behaviour, faults: the server's.
     """
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import antiphon
 from antiphon.bench.prove.adapters.antiphon_session import AntiphonClient
-from antiphon.bench.prove.adapters.control.spoilt import Spoilt, wrong
 from antiphon.bench.prove.adapters.stage import PLAYER, Client, Stage
+from tests.prove.control.spoilt import Spoilt, wrong
 
 __all__ = ["RIGHT"]
 

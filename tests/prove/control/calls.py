@@ -8,8 +8,8 @@ from typing import Any
 from standardwebhooks import Webhook
 
 import antiphon
-from antiphon.bench.prove.adapters.control.spoilt import Spoilt, wrong
 from antiphon.bench.prove.adapters.stage import Client, Stage
+from tests.prove.control.spoilt import Spoilt, wrong
 
 __all__ = ["RIGHT"]
 

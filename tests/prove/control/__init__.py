@@ -3,8 +3,8 @@
 Each is antiphon's own program with one thing spoilt, and is named for what a scenario asks of it.
 """
 
-from antiphon.bench.prove.adapters.control import calls, conversations
-from antiphon.bench.prove.adapters.control.spoilt import WRONG
+from tests.prove.control import calls, conversations
+from tests.prove.control.spoilt import WRONG
 
 __all__ = ["RIGHT", "WRONG"]
 
