@@ -191,6 +191,40 @@ async def test_who_joins_in_the_middle_of_an_answer_can_stop_it() -> None:
 
 
 @virtual
+async def test_what_nothing_tells_of_any_more_is_silenced_for_who_wants_that_in_any_case() -> None:
+    # generated and begun before anybody of this line was there.
+    wire, call = placed(LONG)
+    async with joining(wire, call) as first:
+        await soon(first.create_response().done)
+        await asyncio.sleep(0.5)
+        async with joining(wire, call) as second:
+            second.interrupt("default", playback="always")
+            second.interrupt("out_of_band", playback="always")
+            second.interrupt(playback="never")
+            second.interrupt()
+            await asyncio.sleep(0.1)
+            assert frames(call, "output_audio_buffer.clear") == []
+            receipt = await soon(second.interrupt(playback="always"))
+            assert receipt.entries == ()
+            await soon(second.interrupt(playback="always"))
+            await asyncio.sleep(0.1)
+            assert len(frames(call, "output_audio_buffer.clear")) == 1
+            assert await first.quiet(timeout=1)
+
+
+@virtual
+async def test_silence_in_any_case_on_a_call_that_is_silent_is_no_error() -> None:
+    wire, call = placed()
+    async with joining(wire, call) as session:
+        reports: list[antiphon.Report] = []
+        session.on("report", reports.append)
+        await soon(session.interrupt(playback="always"))
+        await asyncio.sleep(0.1)
+        assert len(frames(call, "output_audio_buffer.clear")) == 1
+        assert [report.kind for report in reports if report.kind == "error"] == []
+
+
+@virtual
 async def test_goodbye_is_heard_to_its_end_before_the_call_is_hung_up() -> None:
     wire, call = placed(say("Goodbye.", ms=3000))
     async with joining(wire, call) as session:

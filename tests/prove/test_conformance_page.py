@@ -16,7 +16,6 @@ __all__: list[str] = []
 PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
 _SHOWN = {
     Verdict.PASS: "✓ pass",
-    Verdict.FAIL: "✗ fail",
     Verdict.NOT_APPLICABLE: "– not applicable",
 }
 AGAIN = "run `make conformance`"

@@ -56,7 +56,7 @@ def add_arguments(parser: Parser) -> None:
         help="the report with the exchange of each failure (default: %(default)s)",
     )
     add("--no-html", action="store_true", help="write no such file")
-    add("--jobs", type=int, default=3, help="scenarios at once (default: %(default)s)")
+    add("--jobs", type=int, default=5, help="scenarios at once (default: %(default)s)")
     add("--cache", type=Path, default=None, metavar="FOLDER", help=_CACHE)
 
 

@@ -238,6 +238,8 @@ class Connection:
         self._responses.cancel(interruption, now, effects)
         if self._handover.on_air:
             self._handover.interrupt(scope, playback)
+        if scope == "all" and playback == "always" and not in_flight:
+            self.playouts.silence_unseen(now, effects)
         if scope != "out_of_band":
             # Only the default conversation holds responses that were not asked for (P-191).
             self._responses.revoke_unannounced(now, effects)

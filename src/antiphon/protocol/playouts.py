@@ -50,6 +50,7 @@ class Playouts:
     """
 
     __slots__ = (
+        "_blind",
         "_call",
         "_clear_wanted",
         "_deadlines",
@@ -68,6 +69,9 @@ class Playouts:
     ) -> None:
         self._options = options
         self._call = options.call
+        # On a call that was joined in its middle something may be heard of which nothing tells any
+        # more (P-377).
+        self._blind = options.call
         self._deadlines = deadlines
         self._requests = requests
         self._truncate = truncate
@@ -133,6 +137,16 @@ class Playouts:
         self._send_clear(now, effects)
         for response in meant:
             tell_watchers(response, effects)
+
+    def silence_unseen(self, now: float, effects: Effects) -> None:
+        """Nothing is known to be in flight, and all is to be silent: what nobody knows of, too.
+
+        Asked once: then it is known, from what is `cleared` or from the error that nothing plays
+        (P-415).
+        """
+        if self._blind and not self._known and self._requests.online:
+            self._clear_wanted = True
+            self._send_clear(now, effects)
 
     def barge_in(self, now: float, effects: Effects) -> None:
         """The user speaks. The server stops what it generates; a local player stops what it plays.
@@ -395,7 +409,7 @@ class Playouts:
     def _send_clear(self, now: float, effects: Effects) -> None:
         if not self._clear_wanted:
             return
-        self._clear_wanted = False
+        self._clear_wanted = self._blind = False
         event_id = self._requests.next_event_id()
         for playout in self._known.values():
             if playout.state is _S.CLEARING:

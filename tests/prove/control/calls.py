@@ -268,16 +268,7 @@ class _TakesEachCallOnce(_HasRung):
             self.stage.tell("taken", call_id=json.loads(body)["data"]["call_id"])
 
 
-class _ClearsInAnyCase(Spoilt):
-    """Clears whether or not it knows of anything that is heard."""
-
-    async def interrupt(self) -> None:
-        await super().interrupt()
-        self.session.send_raw(_CLEAR)
-
-
 RIGHT: dict[str, type[Client]] = {
-    "joined-while-a-done-reply-is-heard": _ClearsInAnyCase,
     "told-of-a-call-again": _TakesEachCallOnce,
     "told-of-a-call-twice-at-once": _TakesEachCallOnce,
     "told-of-a-call-by-a-stranger": _TakesEachCallOnce,

@@ -24,7 +24,7 @@ async def prove(
     scenarios: Sequence[Scenario],
     on_result: Callable[[Result], None],
     *,
-    jobs: int = 3,
+    jobs: int = 5,
     leaves: Mapping[str, str] | None = None,
 ) -> list[Result]:
     """Play scenarios, several at a time, in processes that play many each.

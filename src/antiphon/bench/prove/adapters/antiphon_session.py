@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Literal
 
 import antiphon
 from antiphon.bench.prove.adapters.stage import Client, Stage, perform
@@ -31,6 +31,7 @@ class AntiphonClient(Client):
 
     session: antiphon.Session
     settings: dict[str, Any] = {}
+    playback: Literal["exact", "always"] = "exact"
 
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage)
@@ -55,6 +56,8 @@ class AntiphonClient(Client):
     async def open_call(
         self, *, url: str, http_url: str, call_id: str, vad: bool, tool: bool
     ) -> None:
+        # All that is said on a call is to stop, be it known here or not.
+        self.playback = "always"
         more: dict[str, Any] = {"session": {"tools": [WEATHER]}} if tool else {}
         self.begin(url=url, call_id=call_id, **more)
 
@@ -129,7 +132,7 @@ class AntiphonClient(Client):
             self.session.append_audio(piece)
 
     async def interrupt(self) -> None:
-        self.spawn(self._receive(self.session.interrupt()))
+        self.spawn(self._receive(self.session.interrupt(playback=self.playback)))
 
     async def _receive(self, receipt: Any) -> None:
         entries = (await receipt).entries
