@@ -166,6 +166,7 @@ def _told_over(play: Play) -> bool:
 )
 async def no_quota_no_storm(play: Play) -> None:
     """Turned away each time for want of credit, the client does not knock without end."""
+    await play.warm_up()
     number = play.begin("open", **play.where, text=False, vad=False, tool=False)
     await play.pass_time(4)
     play.failed(number)
