@@ -13,10 +13,11 @@ from antiphon.bench.prove.play import Play
 from antiphon.bench.prove.record import Record
 from antiphon.bench.prove.run import play_and_keep
 from antiphon.bench.prove.scenario import Scenario, Verdict
-from antiphon.emulator import Behaviour, Engine, Script
+from antiphon.emulator import Behaviour, Engine, Pace, Script, say
 from antiphon.emulator.audio import speech
 
 __all__ = [
+    "SIDE_BY_SIDE_MS",
     "Story",
     "ClientUnderTest",
     "audio_turn",
@@ -28,6 +29,7 @@ __all__ = [
     "reconnect",
     "seen",
     "sent_by",
+    "side_by_side",
     "statuses",
     "text_turn",
     "tool_round",
@@ -35,6 +37,16 @@ __all__ = [
 ]
 
 Story = Callable[[Play], Awaitable[None]]
+
+SIDE_BY_SIDE_MS = 8_000
+"""How long each of two responses is that are to run at once. At four times the speed of speech a
+client has two seconds to ask for the second one, on a machine that may be busy."""
+
+
+def side_by_side() -> Script:
+    """The two responses of `two_in_flight`."""
+    slow = Pace(speed=4)
+    return Script([say(word, ms=SIDE_BY_SIDE_MS).paced(slow) for word in ("One.", "Two.")])
 
 
 def interop(name: str) -> list[pytest.MarkDecorator]:

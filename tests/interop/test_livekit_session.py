@@ -6,7 +6,7 @@ changes: one "current generation" takes every event, whatever response it names.
 
 from antiphon.bench.prove.play import Play
 from antiphon.bench.prove.record import Observed
-from antiphon.emulator import Pace, Script, call, say
+from antiphon.emulator import Script, call, say
 from antiphon.emulator.audio import speech
 from tests.interop import stories
 from tests.interop.stories import ClientUnderTest, heard_whole, interop, sent_by, statuses
@@ -112,9 +112,7 @@ async def test_two_in_flight_end_up_in_one_stream(client: ClientUnderTest) -> No
     The reader of the first waits for ever, and the second's stream carries both (livekit/agents
     #5564 tells of the same with another model).
     """
-    slow = Pace(speed=4)
-    script = Script([say("One.", ms=1_000).paced(slow), say("Two.", ms=1_000).paced(slow)])
-    record = await client.play(two_in_flight, script)
+    record = await client.play(two_in_flight, stories.side_by_side())
     seen = record.seen
     assert statuses(record.engines[0]) == ["completed", "completed"]
     default = next(

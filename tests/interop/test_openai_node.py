@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 from antiphon.bench.prove.play import Play
-from antiphon.emulator import Pace, Script, call, say
+from antiphon.emulator import Script, call, say
 from antiphon.emulator.audio import speech
 from tests.helpers.command import COMMAND, environment
 from tests.interop import stories
@@ -103,14 +103,14 @@ async def test_barge_in(client: ClientUnderTest) -> None:
 
 
 async def test_two_in_flight_are_told_apart_by_their_user(client: ClientUnderTest) -> None:
-    slow = Pace(speed=4)
-    script = Script([say("One.", ms=1_000).paced(slow), say("Two.", ms=1_000).paced(slow)])
-    seen = (await client.play(stories.two_in_flight, script)).seen
+    seen = (await client.play(stories.two_in_flight, stories.side_by_side())).seen
     order = [one["response"] for one in seen.of("audio")]
     assert len({*order}) == 2
     assert order != sorted(order, key=order.index), "they did not run side by side"
     for done in seen.of("done"):
-        heard_whole(seen.audio(response=done["response"]), done["response"], 1_000)
+        heard_whole(
+            seen.audio(response=done["response"]), done["response"], stories.SIDE_BY_SIDE_MS
+        )
 
 
 async def bare_cancel(play: Play) -> None:
