@@ -140,6 +140,7 @@ def serving(command: str, shown: str, told: dict[str, str]) -> Iterator[None]:
         program,
         env={**environment(), "PYTHONUNBUFFERED": "1", **told, **settings},
         stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         cwd=ROOT,
     )

@@ -126,6 +126,4 @@ app = Starlette(routes=[Route("/", index), WebSocketRoute("/talk", talk)])
 if __name__ == "__main__":
     import uvicorn
 
-    port = int(os.environ.get("PORT", "8000"))
-    print(f"open http://127.0.0.1:{port} (Ctrl-C to stop)", flush=True)
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
+    uvicorn.run(app, host="127.0.0.1", port=int(os.environ.get("PORT", "8000")))
