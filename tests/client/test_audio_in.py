@@ -27,6 +27,12 @@ def appended(line: Line) -> bytes:
     )
 
 
+async def _came(session: antiphon.Session, name: str) -> None:
+    came = asyncio.Event()
+    session.on(name, lambda _: came.set())
+    await came.wait()
+
+
 def tone(rate: int, seconds: float, hertz: float = 440.0) -> bytes:
     samples = (int(9000 * sin(2 * pi * hertz * n / rate)) for n in range(int(rate * seconds)))
     return array("h", samples).tobytes()
@@ -72,6 +78,35 @@ async def test_another_rate_is_resampled_as_one_stream(rate: int) -> None:
         assert off <= 2, "but for rounding"
         peer.line.say({"type": "input_audio_buffer.committed", "item_id": "item_1"})
         assert await soon(pending) == "item_1"
+
+
+@virtual
+async def test_what_is_resampled_before_the_first_line_is_whole() -> None:
+    peer = Peer()
+    async with antiphon.connect(
+        url="ws://localhost/v1/realtime", connector=peer
+    ).begin() as session:
+        session.append_audio(tone(16000, 0.1), sample_rate=16000)
+        pending = session.commit_audio()
+        await soon(_came(session, "connected"))
+        whole = Resampler(16000, 24000)
+        expected = whole.process(tone(16000, 0.1)) + whole.process(b"", last=True)
+        assert len(appended(peer.line)) == len(expected), "the filter's rest, too"
+        peer.line.say({"type": "input_audio_buffer.committed", "item_id": "item_1"})
+        assert await soon(pending) == "item_1"
+
+
+@virtual
+async def test_a_commit_or_a_clear_from_another_thread_does_nothing() -> None:
+    peer = Peer()
+    async with await peer.connect(batch_audio_ms=100) as session:
+        session.append_audio(bytes(480))
+        for ask in (session.commit_audio, session.clear_audio):
+            with pytest.raises(antiphon.LocalProtocolError, match="event loop"):
+                await asyncio.to_thread(ask)
+        assert peer.line.sent == []
+        await asyncio.sleep(0.2)
+        assert appended(peer.line) == bytes(480), "nor was it forgotten"
 
 
 @virtual

@@ -165,3 +165,41 @@ async def test_a_transport_that_fails_to_send_keeps_nobody_from_the_end(
         # The server never learns of it, so the deadlines settle it.
         assert len((await soon(receipt)).unsettled) == 2
     assert "the transport failed to send" in caplog.text
+
+
+@virtual
+async def test_a_transport_that_fails_to_close_keeps_nobody_from_the_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("mine")
+
+    peer = Peer()
+    session = await peer.connect()
+    handle, asked = session.create_response(), session.send_text("Hi.")
+    ends: list[antiphon.ConnectionClosed] = []
+    session.on("closed", ends.append)
+    monkeypatch.setattr(peer.line, "close", refuse)
+    await soon(session.close())
+    assert (await soon(handle.done)).kind is antiphon.OutcomeKind.LOST
+    with pytest.raises(antiphon.ConnectionClosed):
+        await soon(asked)
+    assert ends == [await soon(session.closed)]
+    assert session.counters["internal_errors"] >= 1
+    assert "the transport failed to close" in caplog.text
+
+
+@virtual
+async def test_an_iterator_asked_for_during_the_close_ends_and_leaves_no_listener() -> None:
+    peer = Peer()
+    session = await peer.connect()
+    late: list[antiphon.Arrivals[antiphon.ResponseHandle]] = []
+    session.on("done", lambda _: late.append(session.responses()))
+    session.create_response()
+    await soon(session.close())
+    late.append(session.responses())
+    for arrivals in late:
+        with pytest.raises(StopAsyncIteration):
+            await soon(anext(arrivals))
+    assert len(late) == 2
+    assert "response" not in session._callbacks.listeners

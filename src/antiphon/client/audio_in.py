@@ -88,15 +88,14 @@ class AudioIn:
 
     def flush(self) -> None:
         """Send what is still held back here: a commit is about to follow."""
-        if self._outbox.transport is not None:
-            for converter in self._converters.values():
-                if not (rest := converter.process(b"", last=True)):
-                    continue
-                if self._batch is None:
-                    self._send(rest)
-                else:
-                    self._gather(self._batch, rest)
-        self._converters.clear()
+        converters, self._converters = self._converters, {}
+        for converter in converters.values():
+            if not (rest := converter.process(b"", last=True)):
+                continue
+            if self._batch is None:
+                self._send(rest)
+            else:
+                self._gather(self._batch, rest)
         if self._batch is not None:
             self._batch.flush()
 

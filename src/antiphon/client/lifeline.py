@@ -387,6 +387,7 @@ class Lifeline:
         failed = None if task.cancelled() else task.exception()
         if failed is not None:
             logger.error("the session failed", exc_info=failed)
+            self._shell.counters["internal_errors"] += 1
             if self.link is None:
                 # Nobody else would ever bring it back: whoever waits is to be told.
                 self.finish(_internal_error())

@@ -119,9 +119,16 @@ class Link:
             ) from failed
 
     def close(self, code: int = 1000, reason: str = "") -> None:
+        """Hear nothing more over it, and begin to close it. Never raises."""
         self.closing = True
-        if self.transport is not None:
+        if self.transport is None:
+            return
+        try:
             self.transport.close(code, reason)
+        except Exception:
+            # A transport may be the user's own. What follows must happen all the same.
+            logger.exception("the transport failed to close")
+            self._counters["internal_errors"] += 1
 
     # --- FrameHandler ---------------------------------------------------------------------------
 
