@@ -349,6 +349,33 @@ def test_an_interruption_that_a_loss_swallows_is_made_when_the_line_is_back(
 
 
 @pytest.mark.parametrize(
+    ("first", "then"), [("exact", "never"), ("always", "exact"), ("always", "never")]
+)
+def test_the_silence_that_was_asked_for_stays_asked_over_a_loss(first: Any, then: Any) -> None:
+    @virtual
+    async def story() -> None:
+        wire, call = placed(LONG, LONG)
+        async with joining(wire, call) as session:
+            reply = session.create_response(conversation="none")
+            await soon(reply.done)
+            if first == "always":
+                await soon(session.create_response(conversation="none").done)
+            await asyncio.sleep(0.2)
+            lost, back = asyncio.Event(), asyncio.Event()
+            session.on("disconnected", lambda _: lost.set())
+            session.on("reconnected", lambda _: back.set())
+            wire.transports[-1].abort()
+            await soon(lost.wait())
+            session.interrupt([reply], playback=first)
+            session.interrupt([reply], playback=then)
+            await soon(back.wait())
+            await asyncio.sleep(0.1)
+            assert len(frames(call, "output_audio_buffer.clear")) == 1
+
+    story()
+
+
+@pytest.mark.parametrize(
     ("made", "asked"),
     [
         ({}, {"playback": "never"}),

@@ -136,6 +136,91 @@ def test_r36_sound_that_began_while_the_line_was_lost_is_silenced(asked: str) ->
     story()
 
 
+@pytest.mark.parametrize("asked", ["before", "after"])
+def test_r36_what_was_done_and_began_while_the_line_was_lost_is_silenced(asked: str) -> None:
+    # P-405: all of it is generated, and none of it heard, when the line goes.
+    @virtual
+    async def story() -> None:
+        behaviour = Behaviour(output_started="after_done", output_started_latency_ms=400.0)
+        wire = MemoryConnector(behaviour, Script([LONG]))
+        rung = wire.calls.place()
+        way = Gone(wire, 1.2)
+        async with joining_by(way, rung) as session:
+            reply = session.create_response()
+            await soon(reply.done)
+            back = coming_back(session)
+            if asked == "before":
+                _ = session.interrupt()
+            way.cut()
+            await soon(back.wait())
+            if asked == "after":
+                (entry,) = (await soon(session.interrupt())).silenced
+                assert (entry.response_id, entry.playback) == (reply.id, "cleared")
+                assert entry.heard_ms is not None and 0 < entry.heard_ms < 2500
+            await asyncio.sleep(0.5)
+            assert len(frames(rung, "output_audio_buffer.clear")) == 1
+
+    story()
+
+
+@virtual
+async def test_r36_what_began_unseen_is_over_for_all_who_wait_with_its_end() -> None:
+    # One event says that it was heard to its end, and so that it is generated: both are told.
+    wire = MemoryConnector(Behaviour(), Script([LONG]))
+    rung = wire.calls.place()
+    way = Gone(wire, 1.2)
+    async with joining_by(way, rung) as session:
+        session.create_response()
+        await asyncio.sleep(0.06)
+        back = coming_back(session)
+        way.cut()
+        await soon(back.wait())
+        told: list[str] = []
+        session.on("played", lambda _: told.append("played"))
+        session.on("done", lambda _: told.append("done"))
+        (again,) = session.in_flight
+        assert (await soon(again.done, within=10.0)).reason == "unseen"
+        assert await again.played(timeout=0.0) == "played"
+        assert sorted(told) == ["done", "played"]
+        assert session.counters["internal_errors"] == 0
+
+
+@virtual
+async def test_what_plays_when_the_session_ends_is_told_to_be_over_in_both_ways() -> None:
+    wire = MemoryConnector(Behaviour(), Script([say("Much more of it.", ms=20_000)]))
+    rung = wire.calls.place()
+    told: list[str] = []
+    async with joining(wire, rung) as session:
+        session.on("played", lambda _: told.append("played"))
+        session.on("done", lambda _: told.append("done"))
+        reply = session.create_response()
+        await asyncio.sleep(0.5)
+        assert reply.outcome is None
+    assert sorted(told) == ["done", "played"]
+    assert await reply.played(timeout=0.0) == "lost"
+
+
+@virtual
+async def test_r36_what_is_still_to_be_heard_after_a_loss_is_not_silenced_with_another() -> None:
+    # P-408, P-410: both are in the one buffer, and only one of them is meant.
+    wire = MemoryConnector(Behaviour(), Script([LONG, LONG]))
+    rung = wire.calls.place()
+    async with joining(wire, rung) as session:
+        first = session.create_response(conversation="none")
+        await soon(first.done)
+        await soon(session.create_response(conversation="none").done)
+        back = coming_back(session)
+        wire.transports[-1].abort()
+        await soon(back.wait())
+        heard, waiting = session.in_flight
+        assert heard.id == first.id
+        (entry,) = (await soon(session.interrupt([heard]))).entries
+        assert entry.playback == "kept"
+        assert frames(rung, "output_audio_buffer.clear") == []
+        assert await soon(waiting.played(timeout=20.0)) == "played"
+        assert session.in_flight == (), "known with its end, not by a deadline"
+
+
 @virtual
 async def test_r36_what_was_begun_and_over_while_the_line_was_lost_is_given_up_in_the_end() -> None:
     wire = MemoryConnector(Behaviour(), Script([say("Short.", ms=300), LONG]))

@@ -111,6 +111,7 @@ class ResponseHandle:
         "_played",
         "_response",
         "_silent",
+        "_sound_over",
         "_subscribers",
         "audio",
         "calls",
@@ -129,6 +130,8 @@ class ResponseHandle:
         self._played: Moment[PlaybackKind] | None = None
         # Once True nothing of the response reaches anybody any more (I1).
         self._silent = False
+        # Whether listeners of "played" have been told.
+        self._sound_over = False
         self._subscribers: list[Listening] = []
         self.audio: Stream[bytes] = Stream(limits.audio_bytes)
         """Decoded audio in the session's output format (by default PCM16 LE, mono, 24 kHz)."""

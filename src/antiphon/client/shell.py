@@ -335,7 +335,8 @@ class Shell:
         response = effect.response
         handle: ResponseHandle = response.owner
         playout = response.playout
-        if playout is None or playout.settled:
+        # One batch may hold both its end and that of its sound, in either order: each is told.
+        if playout is None or (playout.settled and handle._sound_over):
             # The core remembers finished responses for a while; their buffers are the reader's.
             response.owner = None
         handle._settle(self.end)
@@ -365,8 +366,9 @@ class Shell:
         self._players.pop(response, None)
         handle: ResponseHandle | None = response.owner
         if handle is not None:
+            handle._sound_over = True
             handle._sound_settled()
-            if response.outcome is not None:
+            if handle._done.is_set():
                 response.owner = None
             self.callbacks.emit("played", handle)
         self._note_quiet()

@@ -32,6 +32,8 @@ from antiphon.wire.client_events import (
 __all__ = ["Handover"]
 
 _LOST = PlaybackKind.LOST
+# What an interruption does about sound, from the least to the most.
+_STRENGTH: tuple[PlaybackMode, ...] = ("never", "exact", "always")
 
 
 class Handover:
@@ -139,7 +141,9 @@ class Handover:
         """As `interrupt`, for exactly these. Harmless for what was not on the air."""
         for response in responses:
             if response in self.on_air:
-                self._unwanted[response] = playback
+                # What was asked first stays asked: nothing takes a silence back.
+                asked = self._unwanted.get(response, playback)
+                self._unwanted[response] = max(asked, playback, key=_STRENGTH.index)
 
     def snapshot(self) -> Snapshot:
         """What a new connection needs to go on from here."""
@@ -199,8 +203,9 @@ class Handover:
             new.lane, new.purpose, new.interruptible = old.lane, old.purpose, old.interruptible
             new.item_ids = list(old.item_ids)
             playout = old.playout
-            begun = playout is not None and playout.begun and playout.kind is _LOST
-            if begun or (old.outcome is not None and old.outcome.kind is OutcomeKind.LOST):
+            sounds = playout is not None and playout.sound and playout.kind is _LOST
+            if sounds or (old.outcome is not None and old.outcome.kind is OutcomeKind.LOST):
+                begun = sounds and playout is not None and playout.begun
                 self._playouts.rejoin(new, now, effects, begun=begun)
             refused = playout is not None and playout.state is PlayoutState.REFUSED
             if old.cancel_event_id is not None or refused or old in unwanted:
