@@ -19,6 +19,7 @@ from antiphon.emulator import (
     text,
 )
 from antiphon.emulator.audio import speech
+from antiphon.protocol.connection import Connection
 from tests.client.peer import Peer, soon, virtual
 
 __all__: list[str] = []
@@ -357,7 +358,27 @@ async def test_items_of_a_replay_hook_may_be_plain_objects() -> None:
 
 
 @virtual
-async def test_a_change_over_that_fails_ends_the_session_and_every_wait() -> None:
+async def test_a_change_over_that_fails_ends_the_session_and_every_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("a bug in the core")
+
+    peer = Peer()
+    policy = antiphon.ReconnectPolicy(attempts=3, rotate_after=1.0, rotate_latest=2.0)
+    session = await peer.connect(reconnect=policy)
+    asked, handle = session.send_text("One."), session.create_response()
+    monkeypatch.setattr(Connection, "follow", refuse)
+    end = await soon(session.closed)
+    assert end.by == "client" and session.counters["internal_errors"] >= 1
+    assert (await soon(handle.done)).kind is antiphon.OutcomeKind.LOST
+    with pytest.raises(antiphon.ConnectionClosed):
+        await soon(asked)
+    assert peer.lines[1].closed is not None, "the new line is not left open"
+
+
+@virtual
+async def test_an_old_line_that_will_not_close_is_changed_over_from_all_the_same() -> None:
     class Stubborn(Peer):
         async def __call__(self, *where: Any) -> antiphon.Transport:
             line = await super().__call__(*where)
@@ -371,13 +392,14 @@ async def test_a_change_over_that_fails_ends_the_session_and_every_wait() -> Non
     peer = Stubborn()
     policy = antiphon.ReconnectPolicy(attempts=3, rotate_after=1.0, rotate_latest=2.0)
     session = await peer.connect(reconnect=policy)
-    asked, handle = session.send_text("One."), session.create_response()
-    end = await soon(session.closed)
-    assert end.by == "client" and session.counters["internal_errors"] >= 1
-    assert (await soon(handle.done)).kind is antiphon.OutcomeKind.LOST
-    with pytest.raises(antiphon.ConnectionClosed):
-        await soon(asked)
-    assert peer.lines[1].closed is not None, "the new line is not left open"
+    back = asyncio.Event()
+    session.on("reconnected", lambda _: back.set())
+    await soon(back.wait())
+    assert session.counters["internal_errors"] == 1 and not session.closed
+    _ = session.send_text("Over the new one.")
+    assert [event["type"] for event in peer.lines[1].sent] == ["conversation.item.create"]
+    await session.close()
+    assert peer.lines[1].closed is not None
 
 
 # --- one clock ------------------------------------------------------------------------------------

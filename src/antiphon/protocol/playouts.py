@@ -241,7 +241,7 @@ class Playouts:
         playout = self.of(response)
         if heard_ms is not None:
             playout.heard_ms = heard_ms
-        # Of an unseen one it is taken for the end: nobody may ever say that it was generated.
+        # Of an unseen one it is taken for the end: nobody may ever tell of its generation.
         over = playout.generated or response.outcome is not None or response.unseen
         dry = playout.state is _S.PLAYING and not over
         self._fire(response, playout, _I.RAN_DRY if dry else _I.STOPPED, now, effects)
