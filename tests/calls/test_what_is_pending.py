@@ -11,6 +11,7 @@ import pytest
 
 import antiphon
 from antiphon.emulator import Behaviour, Faults, MemoryConnector, Script, call, on, say, text
+from antiphon.emulator.knobs.call_choices import OutputStarted
 from antiphon.emulator.running.emulated_call import EmulatedCall
 from antiphon.emulator.running.rest import HttpRequest
 from tests.client.peer import soon, virtual
@@ -141,7 +142,9 @@ def test_r36_what_was_done_and_began_while_the_line_was_lost_is_silenced(asked: 
     # P-405: all of it is generated, and none of it heard, when the line goes.
     @virtual
     async def story() -> None:
-        behaviour = Behaviour(output_started="after_done", output_started_latency_ms=400.0)
+        behaviour = Behaviour(
+            output_started=OutputStarted.AFTER_DONE, output_started_latency_ms=400.0
+        )
         wire = MemoryConnector(behaviour, Script([LONG]))
         rung = wire.calls.place()
         way = Gone(wire, 1.2)
