@@ -30,7 +30,7 @@ from pathlib import Path
 import pytest
 
 from antiphon.emulator import ThreadedServer
-from tests.helpers.run_snippet import awaits_at_top_level
+from tests.helpers.run_snippet import awaits_at_top_level, refused_when_typed
 
 __all__: list[str] = []
 
@@ -275,6 +275,24 @@ def test_output_must_match_where_it_is_shown() -> None:
 def test_a_snippet_with_await_is_told_from_a_program() -> None:
     assert awaits_at_top_level("async with a:\n    pass\n")
     assert not awaits_at_top_level("async def main():\n    await a\n")
+
+
+def test_what_awaits_at_the_top_level_can_be_typed_at_the_prompt() -> None:
+    """README and docs/client.md say so; before Python 3.13 a prompt takes a paste line by line."""
+    refused = {block.place: refused_when_typed(block.text) for block in blocks() if is_typed(block)}
+    assert len(refused) > 10
+    assert {place: line for place, line in refused.items() if line} == {}
+
+
+def is_typed(block: Block) -> bool:
+    return block.kind == "python" and awaits_at_top_level(block.text)
+
+
+def test_a_prompt_ends_a_block_at_an_empty_line_and_at_nothing_else() -> None:
+    block = "async with a:\n    await b\n"
+    assert refused_when_typed(f"import a\n\n{block}\nc = 1\n") == ""
+    assert refused_when_typed(f"{block}\n    c = 1\n") == "    c = 1"
+    assert refused_when_typed(f"{block}c = 1\n") == "c = 1"
 
 
 def test_a_python_block_is_given_no_key_and_no_option(tmp_path: Path) -> None:

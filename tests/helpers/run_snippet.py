@@ -7,12 +7,13 @@ not end is an error.
 
 import ast
 import asyncio
+import codeop
 import inspect
 import sys
 from pathlib import Path
 from types import CodeType
 
-__all__ = ["awaits_at_top_level", "compile_snippet", "run_snippet"]
+__all__ = ["awaits_at_top_level", "compile_snippet", "refused_when_typed", "run_snippet"]
 
 SECONDS = 60.0
 
@@ -25,6 +26,25 @@ def compile_snippet(text: str, name: str = "snippet") -> CodeType:
 def awaits_at_top_level(text: str) -> bool:
     """Whether plain `python FILE` would refuse it."""
     return bool(compile_snippet(text).co_flags & inspect.CO_COROUTINE)
+
+
+def refused_when_typed(text: str) -> str:
+    """The first line that the prompt of `python -m asyncio` does not take; "" if it takes them all.
+
+    A prompt ends a block at the first empty line, and ends it at nothing else.
+    """
+    compiler = codeop.CommandCompiler()
+    compiler.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    typed: list[str] = []
+    for line in [*text.splitlines(), ""]:
+        typed.append(line)
+        try:
+            whole = compiler("\n".join(typed))
+        except SyntaxError:
+            return line
+        if whole is not None:
+            typed.clear()
+    return typed[0] if typed else ""
 
 
 async def run_snippet(code: CodeType) -> None:
