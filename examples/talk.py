@@ -40,6 +40,8 @@ async def talk(source: Source, sink: Sink) -> None:
 
 
 async def main(arguments: list[str]) -> None:
+    if len(arguments) not in (0, 2):
+        sys.exit(__doc__)
     if arguments:
         question, answer = arguments
         with WavSink(answer) as sink:

@@ -4,6 +4,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from antiphon.bench.report import (
     Case,
@@ -159,6 +160,23 @@ def test_the_text_names_the_verdict_and_what_differs() -> None:
     assert "ignores_id  (documented or guessed: by_id)" in text
     assert "hidden by dialect" in text
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_the_text_ends_with_what_failed_and_says_pass_once() -> None:
+    fine = replace(traced(), mark=Mark.PASS, verdict="as a correct client does")
+    bad = replace(
+        traced(), key="bad", question="Is it heard?", mark=Mark.FAIL, verdict="It is not."
+    )
+    text = text_report(report(replace(subject(), cases=(bad, fine), settings=())))
+    assert text.endswith("\nWhat failed\n  ✗ Is it heard?\n      It is not.")
+    assert text.count("It is not.") == 2
+    assert "as a correct client does" not in text
+
+
+def test_what_was_found_of_the_knobs_comes_first() -> None:
+    whole = subject()
+    text = text_report(report(replace(whole, settings=whole.settings[::-1])))
+    assert text.index("cancel_target") < text.index("hidden by dialect")
 
 
 def test_several_subjects_are_a_matrix() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import socket
 import ssl
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -134,6 +135,16 @@ def test_what_is_worth_another_attempt(raised: Exception, retryable: bool) -> No
     assert error.retryable is retryable
     assert str(error).startswith("no connection to ws://host/v1/realtime: ")
     assert not str(error).endswith(": ")
+
+
+async def test_who_finds_nobody_on_this_machine_is_told_how_to_run_a_server() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(antiphon.ConnectError, match=r"nobody listens there; `antiphon serve`"):
+        async with antiphon.connect(url=f"ws://127.0.0.1:{port}/v1/realtime", api_key="any"):
+            pass
+    elsewhere = connect_error(ConnectionRefusedError(111, "refused"), "wss://host/v1/realtime")
+    assert "antiphon serve" not in str(elsewhere)
 
 
 @pytest.mark.parametrize("proxy", ["ftp://127.0.0.1:1", "me:hush-hush@", "http://me:hush-hush@"])

@@ -6,11 +6,12 @@ proxies and servers have bad moments, and the number of attempts is bounded anyw
 
 import re
 import ssl
+from urllib.parse import urlsplit
 
 import picows
 from python_socks import ProxyError
 
-from antiphon.client.endpoint import without_secrets
+from antiphon.client.endpoint import is_local, without_secrets
 from antiphon.client.reconnect import is_passing, is_passing_status
 from antiphon.exceptions import ConnectError
 
@@ -30,6 +31,7 @@ _PROXY_HINTS = {
     403: "the proxy does not let this machine through",
     407: "the proxy wants a user and a password: http://USER:PASSWORD@HOST:PORT",
 }
+_NOBODY_HINT = "nobody listens there; `antiphon serve` runs a server on this machine"
 _TRUST_HINT = (
     "an authority of your own is trusted by SSL_CERT_FILE=FILE in the environment, or by "
     "connector=antiphon.PicowsConnector(ssl_context=ssl.create_default_context(cafile=FILE))"
@@ -54,6 +56,8 @@ def connect_error(failed: Exception, url: str) -> ConnectError:
         said = f"{hint} ({failed})"
     elif isinstance(failed, ssl.SSLCertVerificationError):
         said = f"{failed}; {_TRUST_HINT}"
+    elif isinstance(failed, ConnectionRefusedError) and is_local(urlsplit(url).hostname):
+        said = f"{failed}; {_NOBODY_HINT}"
     else:
         said = str(failed) or type(failed).__name__
     return ConnectError(f"no connection to {where}: {said}", retryable=_is_passing(failed))

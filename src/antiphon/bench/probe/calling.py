@@ -358,8 +358,16 @@ async def _whole(lab: Lab, offering: Awaitable[Answer]) -> Answer:
             await Call(lab, task.result()).end()
         raise
     if not _is_call(answer):
-        raise NotPossible(f"it takes no calls: an offer gets {answer.told}")
+        raise NotPossible(f"it takes no calls: an offer gets {answer.told}{_lacks(answer)}")
     return answer
+
+
+def _lacks(answer: Answer) -> str:
+    # An emulator of ours says what to install where it runs.
+    error = answer.json.get("error")
+    if isinstance(error, dict) and error.get("code") == "missing_dependency":
+        return f"; {error.get('message')}"
+    return ""
 
 
 async def burst(talk: Talk, *events: Json) -> tuple[list[Frame], Frame]:

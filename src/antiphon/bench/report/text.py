@@ -86,6 +86,13 @@ def _subject(subject: Subject, width: int) -> list[str]:
             group = case.group
             lines += ["", group]
         lines.append(f"  {SIGNS[case.mark]} {case.question}  [{case.mark}]")
+        if case.mark is not Mark.PASS:  # which says all there is to say
+            lines += [f"      {line}" for line in wrap(case.verdict, width - 6)]
+    failed = [case for case in subject.cases if case.mark is Mark.FAIL]
+    if failed:
+        lines += ["", "What failed"]  # again, where a reader of a terminal is
+    for case in failed:
+        lines += wrap(f"  {SIGNS[case.mark]} {case.question}", width, subsequent_indent="    ")
         lines += [f"      {line}" for line in wrap(case.verdict, width - 6)]
     if subject.settings:
         lines += ["", "Knobs (as `antiphon serve --knobs` names them)"]
@@ -98,7 +105,7 @@ def _knobs(settings: Sequence[Setting], width: int) -> list[str]:
     unknown = Counter(reason(setting) for setting in settings if _is_unknown(setting))
     many = [why for why, count in unknown.items() if count >= _MANY]
     lines = []
-    for setting in settings:
+    for setting in sorted(settings, key=_is_unknown):  # what was found comes first
         if _is_unknown(setting) and reason(setting) in many:
             continue
         documented = setting.documented or "(none)"
@@ -109,7 +116,8 @@ def _knobs(settings: Sequence[Setting], width: int) -> list[str]:
         lines.append(f"  {SIGNS[setting.mark]} {setting.name:<{widest}}  {told[0]}")
         lines += [f"    {'':<{widest}}  {line}" for line in told[1:]]
     for why in many:
-        lines += wrap(f"{unknown[why]} more: {why}", width - 4, initial_indent="    ")
+        rest = f"{unknown[why]} more: {why}"
+        lines += wrap(rest, width, initial_indent="    ", subsequent_indent="      ")
     return lines
 
 
