@@ -237,7 +237,7 @@ async def test_claims_fail_when_what_they_say_is_not_so() -> None:
         session.send_raw(ResponseCancel())
         assert str(await one.handle.done) == "cancelled (client_cancelled)"
         two.heard_at_interrupt = len(two.heard) - 2
-        two.heard[:4] = b"\0" * 4
+        two.heard[:48] = bytes(48)  # one millisecond, which then says of nobody's
         claims = check(observer, seen)
         await observer.close()
     assert len(claims) == 8
