@@ -109,6 +109,22 @@ async def test_r36_what_nobody_asked_to_be_silent_plays_on_over_the_next_line() 
         assert frames(rung, "output_audio_buffer.clear") == []
 
 
+async def cut_and_silence(
+    session: antiphon.Session, reply: antiphon.ResponseHandle, way: Gone, asked: str
+) -> None:
+    """Lose the line, and interrupt before it or when it is back."""
+    back = coming_back(session)
+    if asked == "before":
+        _ = session.interrupt()
+    way.cut()
+    await soon(back.wait())
+    if asked == "after":
+        (entry,) = (await soon(session.interrupt())).silenced
+        assert (entry.response_id, entry.playback) == (reply.id, "cleared")
+        assert entry.heard_ms is not None and 0 < entry.heard_ms < 2500
+    await asyncio.sleep(0.5)
+
+
 @pytest.mark.parametrize("asked", ["before", "after"])
 def test_r36_sound_that_began_while_the_line_was_lost_is_silenced(asked: str) -> None:
     # Neither `started` nor `done` is ever seen: it was generated, and begins, in the meantime.
@@ -120,16 +136,7 @@ def test_r36_sound_that_began_while_the_line_was_lost_is_silenced(asked: str) ->
         async with joining_by(way, rung) as session:
             reply = session.create_response()
             await asyncio.sleep(0.06)
-            back = coming_back(session)
-            if asked == "before":
-                _ = session.interrupt()
-            way.cut()
-            await soon(back.wait())
-            if asked == "after":
-                (entry,) = (await soon(session.interrupt())).silenced
-                assert (entry.response_id, entry.playback) == (reply.id, "cleared")
-                assert entry.heard_ms is not None and 0 < entry.heard_ms < 2500
-            await asyncio.sleep(0.5)
+            await cut_and_silence(session, reply, way, asked)
             assert len(frames(rung, "output_audio_buffer.clear")) == 1
             assert rung.engine.finished_responses == {reply.id: "completed"}
             assert await soon(session.create_response().text()) == "Hi."
@@ -151,16 +158,7 @@ def test_r36_what_was_done_and_began_while_the_line_was_lost_is_silenced(asked: 
         async with joining_by(way, rung) as session:
             reply = session.create_response()
             await soon(reply.done)
-            back = coming_back(session)
-            if asked == "before":
-                _ = session.interrupt()
-            way.cut()
-            await soon(back.wait())
-            if asked == "after":
-                (entry,) = (await soon(session.interrupt())).silenced
-                assert (entry.response_id, entry.playback) == (reply.id, "cleared")
-                assert entry.heard_ms is not None and 0 < entry.heard_ms < 2500
-            await asyncio.sleep(0.5)
+            await cut_and_silence(session, reply, way, asked)
             assert len(frames(rung, "output_audio_buffer.clear")) == 1
 
     story()

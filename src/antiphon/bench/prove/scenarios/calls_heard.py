@@ -5,23 +5,23 @@ from typing import Any
 from antiphon.bench.prove.play import SOON_S, Play
 from antiphon.bench.prove.record import Json
 from antiphon.bench.prove.scenario import NotApplicable, ScenarioTable
+from antiphon.bench.prove.scenarios.calls_common import (
+    LONG_MS,
+    NEXT,
+    NEXT_MS,
+    ON_CALL,
+    QUICK,
+    SLOW,
+    heard_next,
+    joined,
+)
 from antiphon.bench.prove.telephone import Telephone
-from antiphon.emulator import Behaviour, Faults, Pace, Script, on, say
+from antiphon.emulator import Faults, Pace, Script, on, say
 
-__all__ = ["ON_CALL", "scenario"]
+__all__ = ["scenario"]
 
 scenario = ScenarioTable("calls")
-# The sound goes to the ear of `Telephone`, in place of a real peer's.
-ON_CALL = Behaviour().but(call_media="webrtc")
-LONG_MS = 7000
-NEXT_MS = 700
-SLOW = Pace(speed=1.5)
-_STORY = (
-    say("Story one" + ", and on" * 60 + ".", ms=LONG_MS)
-    .when(contains="story")
-    .paced(Pace(speed=20, text_interval_ms=1))
-)
-_NEXT = say("Next five.", ms=NEXT_MS).when(contains="next")
+_STORY = say("Story one" + ", and on" * 60 + ".", ms=LONG_MS).when(contains="story").paced(QUICK)
 _ANSWER = say("Answer four.", ms=NEXT_MS).when(automatic=True)
 _STARTED, _STOPPED, _CLEARED, _TRUNCATED = (
     "output_audio_buffer.started",
@@ -34,20 +34,12 @@ _COMMUNITY = "community.openai.com/t/1112932"
 
 
 def _script() -> Script:
-    return Script([_ANSWER, _STORY, _NEXT])
-
-
-async def _joined(play: Play, *, vad: bool = False) -> Telephone:
-    phone = Telephone(play, vad=vad)
-    await phone.join()
-    return phone
+    return Script([_ANSWER, _STORY, NEXT])
 
 
 async def _heard_next(play: Play, phone: Telephone) -> None:
-    """The conversation goes on: the next reply is heard, and whoever asked for it is told."""
-    await play.ask("next", "What next?")
-    await phone.hears_all("Next", NEXT_MS, _NOTHING_MORE)
-    await play.ended("next", 4, "after the interruption the program is told nothing any more")
+    untold = "after the interruption the program is told nothing any more"
+    await heard_next(play, phone, unheard=_NOTHING_MORE, untold=untold)
 
 
 # R-28 to R-30: by what is true when it is interrupted
@@ -66,7 +58,7 @@ async def _heard_next(play: Play, phone: Telephone) -> None:
 )
 async def a_done_reply_that_is_still_heard(play: Play) -> None:
     """On a call: the reply is done and still being heard; an interruption silences it."""
-    phone = await _joined(play)
+    phone = await joined(play)
     await play.ask("story", "Tell me a story.")
     await phone.over("Story")
     await phone.hears("Story", 500)
@@ -78,13 +70,13 @@ async def a_done_reply_that_is_still_heard(play: Play) -> None:
 @scenario(
     facts="R-28, P-403, P-415",
     control="dies_of_errors",
-    script=lambda: Script([say("Story one.", ms=1200).when(contains="story"), _NEXT]),
+    script=lambda: Script([say("Story one.", ms=1200).when(contains="story"), NEXT]),
     behaviour=ON_CALL,
     faults=Faults(on(_STOPPED, nth=1).delay(0.8)),
 )
 async def a_clear_that_crosses_the_natural_end(play: Play) -> None:
     """On a call: the last word is heard as the program interrupts; the error harms nothing."""
-    phone = await _joined(play)
+    phone = await joined(play)
     await play.ask("story", "Tell me a story.")
     await phone.hears("Story", 1200)
     # All has been heard, and the word of that is still on its way: a clear will find nothing.
@@ -96,12 +88,12 @@ async def a_clear_that_crosses_the_natural_end(play: Play) -> None:
 @scenario(
     facts="R-30, P-411, P-413, P-425",
     control="only_clears",
-    script=lambda: Script([_STORY.paced(SLOW), _NEXT]),
+    script=lambda: Script([_STORY.paced(SLOW), NEXT]),
     behaviour=ON_CALL,
 )
 async def a_reply_that_is_generated_and_heard(play: Play) -> None:
     """On a call: interrupted while it is generated and heard, a reply is stopped at both ends."""
-    phone = await _joined(play)
+    phone = await joined(play)
     await play.ask("story", "Tell me a story.")
     await phone.hears("Story", 500)
     await play.do("interrupt")
@@ -117,12 +109,12 @@ _LATE = ON_CALL.but(output_started="after_done", output_started_latency_ms=900)
     reproduces="hashintel/hash#9619",
     facts="R-29, P-405",
     control="clears_what_has_begun",
-    script=lambda: Script([_STORY.paced(Pace.instant()), _NEXT]),
+    script=lambda: Script([_STORY.paced(Pace.instant()), NEXT]),
     behaviour=_LATE,
 )
 async def before_its_sound_begins(play: Play) -> None:
     """On a call: interrupted when a reply is done and not heard yet, it stays unheard."""
-    phone = await _joined(play)
+    phone = await joined(play)
     await play.ask("story", "Tell me a story.")
     await phone.over("Story")
     await play.until(lambda: play.record.told("response.done") != [], SOON_S)
@@ -135,12 +127,12 @@ async def before_its_sound_begins(play: Play) -> None:
     reproduces="hashintel/hash#9619",
     facts="R-29, P-405",
     control="plays_on",
-    script=lambda: Script([_STORY.paced(Pace.instant()), _NEXT]),
+    script=lambda: Script([_STORY.paced(Pace.instant()), NEXT]),
     behaviour=_LATE,
 )
 async def just_as_its_sound_begins(play: Play) -> None:
     """On a call: the reply was done long before its first sound; interrupted then, it stops."""
-    phone = await _joined(play)
+    phone = await joined(play)
     await play.ask("story", "Tell me a story.")
     await phone.hears("Story", 100)
     await play.do("interrupt")
@@ -152,12 +144,12 @@ async def just_as_its_sound_begins(play: Play) -> None:
     reproduces="hashintel/hash#9564",
     facts="R-30, P-406",
     control="clears_what_has_begun",
-    script=lambda: Script([_STORY.paced(Pace(speed=8)), _NEXT]),
+    script=lambda: Script([_STORY.paced(Pace(speed=8)), NEXT]),
     behaviour=ON_CALL.but(output_started_latency_ms=700, straggler_deltas=0),
 )
 async def sound_that_begins_after_the_cancel(play: Play) -> None:
     """On a call: a reply is cancelled before it is heard, and begins to be heard: it stops."""
-    phone = await _joined(play)
+    phone = await joined(play)
     await play.ask("story", "Tell me a story.")
     await phone.begins("Story")
     # Enough has been made by then to be heard for long.
@@ -182,7 +174,7 @@ def _two(first_ms: int, second_ms: int) -> Script:
 
 async def _one_behind_the_other(play: Play) -> Telephone:
     """Two replies are done: the first is heard, and the second waits in the buffer."""
-    phone = await _joined(play)
+    phone = await joined(play)
     await play.ask("story", "Tell me a story.")
     await phone.over("Story")
     await play.ended("story")
@@ -268,7 +260,7 @@ async def the_second_of_two(play: Play) -> None:
 async def the_caller_speaks_and_then_the_program_interrupts(play: Play) -> None:
     """On a call: the caller's voice has silenced a reply, and the program interrupts as well; the
     answer to the caller is heard."""
-    phone = await _joined(play, vad=True)
+    phone = await joined(play, vad=True)
     await play.ask("story", "Tell me a story.")
     await phone.over("Story")
     await phone.hears("Story", 500)
@@ -288,7 +280,7 @@ async def the_caller_speaks_and_then_the_program_interrupts(play: Play) -> None:
 )
 async def the_program_interrupts_and_then_the_caller_speaks(play: Play) -> None:
     """On a call: the program interrupts as the caller begins to speak; the answer is heard."""
-    phone = await _joined(play, vad=True)
+    phone = await joined(play, vad=True)
     await play.ask("story", "Tell me a story.")
     await phone.over("Story")
     await phone.hears("Story", 500)
@@ -328,7 +320,7 @@ def _goodbye() -> Script:
 )
 async def goodbye_is_heard_to_its_last_word(play: Play) -> None:
     """On a call: who hangs up when the goodbye has been heard cuts nothing off."""
-    phone = await _joined(play)
+    phone = await joined(play)
     await play.ask("goodbye", "Say goodbye.")
     await phone.begins("Goodbye.")
     await play.do("until_heard", reader="goodbye", patience=20)
@@ -350,7 +342,7 @@ async def goodbye_is_heard_to_its_last_word(play: Play) -> None:
 async def a_goodbye_that_the_caller_cuts_off(play: Play) -> None:
     """On a call: the caller speaks into the goodbye, which never comes to its natural end; who
     waits for that is told."""
-    phone = await _joined(play, vad=True)
+    phone = await joined(play, vad=True)
     await play.ask("goodbye", "Say goodbye.")
     await phone.hears("Goodbye.", 300)
     await play.do("until_heard", reader="goodbye", patience=20)
@@ -367,7 +359,7 @@ async def a_goodbye_that_the_caller_cuts_off(play: Play) -> None:
 async def a_goodbye_that_nobody_tells_the_end_of(play: Play) -> None:
     """On a call whose sound never came about nobody tells that the goodbye was heard; who waits
     for that, for two seconds at most, is told."""
-    phone = await _joined(play)
+    phone = await joined(play)
     await play.ask("goodbye", "Say goodbye.")
     await phone.over("Goodbye.")
     await play.do("until_heard", reader="goodbye", patience=2)
@@ -396,12 +388,12 @@ async def _kept_is_what_was_heard(play: Play, phone: Telephone) -> None:
 @scenario(
     facts="R-40, P-417, P-421",
     control="truncates_what_it_was_given",
-    script=lambda: Script([_STORY, _NEXT]),
+    script=lambda: Script([_STORY, NEXT]),
     behaviour=ON_CALL,
 )
 async def the_conversation_keeps_what_was_heard(play: Play) -> None:
     """On a call: a done reply is interrupted; the model knows as much of it as the caller heard."""
-    phone = await _joined(play)
+    phone = await joined(play)
     await play.ask("story", "Tell me a story.")
     await phone.over("Story")
     await phone.hears("Story", 1000)
@@ -411,13 +403,13 @@ async def the_conversation_keeps_what_was_heard(play: Play) -> None:
 @scenario(
     facts="R-40, P-417, P-420",
     control="truncates_what_it_was_given",
-    script=lambda: Script([_STORY.paced(SLOW), _NEXT]),
+    script=lambda: Script([_STORY.paced(SLOW), NEXT]),
     behaviour=ON_CALL,
 )
 async def it_keeps_what_was_heard_of_a_cancelled_reply(play: Play) -> None:
     """On a call: a reply is interrupted while it is generated; the model knows as much of it as
     the caller heard."""
-    phone = await _joined(play)
+    phone = await joined(play)
     await play.ask("story", "Tell me a story.")
     await phone.hears("Story", 1000)
     await _kept_is_what_was_heard(play, phone)
@@ -449,7 +441,7 @@ async def _receipt(play: Play, phone: Telephone) -> Any:
 async def what_was_heard_is_told_before_the_silence(play: Play) -> None:
     """On a call: the server tells how much was heard, and only then that it is silent; who awaits
     the interruption learns both."""
-    phone = await _joined(play)
+    phone = await joined(play)
     told = await _receipt(play, phone)
     heard = phone.heard_ms("Story")
     play.check(
@@ -469,7 +461,7 @@ async def what_was_heard_is_told_before_the_silence(play: Play) -> None:
 async def what_was_heard_is_told_in_the_next_turn(play: Play) -> None:
     """On a call: how much was heard is told when the next reply has begun; until then nothing is
     made up, and nothing waits for it."""
-    phone = await _joined(play)
+    phone = await joined(play)
     told = await _receipt(play, phone)
     heard = phone.heard_ms("Story")
     play.check(

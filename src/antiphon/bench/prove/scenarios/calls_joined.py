@@ -3,35 +3,37 @@
 from antiphon.bench.prove.play import Play
 from antiphon.bench.prove.record import Json
 from antiphon.bench.prove.scenario import NotApplicable, ScenarioTable
-from antiphon.bench.prove.scenarios.calls_heard import ON_CALL
+from antiphon.bench.prove.scenarios.calls_common import (
+    LONG_MS,
+    NEXT,
+    ON_CALL,
+    QUICK,
+    SLOW,
+    heard_next,
+    joined,
+)
 from antiphon.bench.prove.telephone import Telephone
 from antiphon.emulator import Faults, Pace, Script, call, on, say
 
 __all__ = ["scenario"]
 
 scenario = ScenarioTable("calls")
-LONG_MS = 7000
-NEXT_MS = 700
-SLOW, QUICK = Pace(speed=1.5), Pace(speed=20, text_interval_ms=1)
 # Words to its end: it is by them that a program on the call knows of what is being generated.
 _MORE = ", and on" * 60
 _STORY = say(f"Story one{_MORE}.", ms=LONG_MS).when(contains="story")
 _THEIRS = say(f"Theirs two{_MORE}.", ms=LONG_MS).when(contains="theirs")
 _THEIRS_SHORT = say("Theirs two.", ms=200).when(contains="theirs")
-_NEXT = say("Next five.", ms=NEXT_MS).when(contains="next")
 _DEAF = "the program on the call is told nothing any more"
 # What is documented of clients that try again is 16 s of it at the most.
 _GIVES_UP_S = 20.0
 
 
 def _script() -> Script:
-    return Script([_STORY.paced(SLOW), _THEIRS.paced(SLOW), _NEXT])
+    return Script([_STORY.paced(SLOW), _THEIRS.paced(SLOW), NEXT])
 
 
 async def _heard_next(play: Play, phone: Telephone) -> None:
-    await play.ask("next", "What next?")
-    await phone.hears_all("Next", NEXT_MS, "the next reply is never heard")
-    await play.ended("next", 4, _DEAF)
+    await heard_next(play, phone, unheard="the next reply is never heard", untold=_DEAF)
 
 
 def _over(play: Play) -> bool:
@@ -49,8 +51,7 @@ def _over(play: Play) -> bool:
 )
 async def joined_without_a_greeting(play: Play) -> None:
     """On a call no `session.created` comes: who joins it can have something said, and hears."""
-    phone = Telephone(play)
-    await phone.join()
+    phone = await joined(play)
     await _heard_next(play, phone)
 
 
@@ -127,7 +128,7 @@ async def joined_while_a_reply_is_generated(play: Play) -> None:
 @scenario(
     facts="R-38, P-377, P-402",
     control="stops_only_its_own",
-    script=lambda: Script([_THEIRS.paced(Pace.instant()), _NEXT]),
+    script=lambda: Script([_THEIRS.paced(Pace.instant()), NEXT]),
     behaviour=ON_CALL.but(output_started_latency_ms=2500),
 )
 async def joined_before_a_done_reply_is_heard(play: Play) -> None:
@@ -145,7 +146,7 @@ async def joined_before_a_done_reply_is_heard(play: Play) -> None:
 @scenario(
     facts="R-38, P-377, P-425",
     control="stops_only_its_own",
-    script=lambda: Script([_THEIRS.paced(QUICK), _NEXT]),
+    script=lambda: Script([_THEIRS.paced(QUICK), NEXT]),
     behaviour=ON_CALL,
 )
 async def joined_while_a_done_reply_is_heard(play: Play) -> None:
@@ -172,8 +173,7 @@ async def joined_while_a_done_reply_is_heard(play: Play) -> None:
 )
 async def anothers_reply_is_stopped_too(play: Play) -> None:
     """On a call another program has something said: an interruption silences that as well."""
-    phone = Telephone(play)
-    await phone.join()
+    phone = await joined(play)
     phone.other("response.create", response={"instructions": "Say theirs."})
     await phone.hears("Theirs", 500)
     await play.do("interrupt")
@@ -195,8 +195,7 @@ _TWICE = ON_CALL.but(
 async def stopped_by_another_program_first(play: Play) -> None:
     """On a call another program has just cancelled the reply that this one interrupts: it is
     silent, and the error harms nothing."""
-    phone = Telephone(play)
-    await phone.join()
+    phone = await joined(play)
     await play.ask("story", "Tell me a story.")
     await phone.hears("Story", 500)
     phone.other("response.cancel", response_id=phone.said("Story").id)
@@ -215,8 +214,7 @@ async def stopped_by_another_program_first(play: Play) -> None:
 async def stopped_by_another_program_too(play: Play) -> None:
     """On a call another program cancels what this one has just interrupted, and all are told of
     its error: it is silent, and the error harms nothing."""
-    phone = Telephone(play)
-    await phone.join()
+    phone = await joined(play)
     await play.ask("story", "Tell me a story.")
     await phone.hears("Story", 500)
     await play.do("interrupt")
@@ -238,8 +236,7 @@ async def stopped_by_another_program_too(play: Play) -> None:
 async def anothers_reply_is_not_taken_for_ours(play: Play) -> None:
     """On a call another program's response is announced before the one that was asked for here:
     its end is not taken for this one's."""
-    phone = Telephone(play)
-    await phone.join()
+    phone = await joined(play)
     aside = {"conversation": "none", "instructions": "Say theirs."}
     phone.other("response.create", response=aside)
     # It is asked for before the client has been told of the other one.
@@ -261,8 +258,7 @@ async def anothers_reply_is_not_taken_for_ours(play: Play) -> None:
 async def anothers_success_is_not_ours(play: Play) -> None:
     """On a call the server refuses a change, and tells so after another program's has succeeded:
     whoever asked learns of the refusal."""
-    phone = Telephone(play)
-    await phone.join()
+    phone = await joined(play)
     await play.do("configure", session={"max_output_tokens": -5})
     await play.pass_time(0.2)
     phone.other("session.update", session={"type": "realtime", "instructions": "Theirs."})
@@ -284,8 +280,7 @@ async def anothers_success_is_not_ours(play: Play) -> None:
 async def anothers_failure_is_not_ours(play: Play) -> None:
     """On a call the server takes an item, and tells so after another program's error: whoever
     added it learns that it is there."""
-    phone = Telephone(play)
-    await phone.join()
+    phone = await joined(play)
     await play.do("note", words="By the way.")
     await play.pass_time(0.2)
     phone.other("response.cancel", event_id="theirs", response_id="resp_nobody_knows")
@@ -317,8 +312,7 @@ async def _back(play: Play, phone: Telephone) -> None:
 
 async def _heard_and_cut(play: Play) -> Telephone:
     """A reply is done and still being heard when the client's line is cut."""
-    phone = Telephone(play)
-    await phone.join()
+    phone = await joined(play)
     await play.ask("story", "Tell me a story.")
     await phone.over("Story")
     await phone.hears("Story", 500)
@@ -335,8 +329,7 @@ async def _heard_and_cut(play: Play) -> Telephone:
 async def a_lost_line_is_not_the_end_of_the_call(play: Play) -> None:
     """The program's line is cut and the call goes on: it comes back, and what was said is not
     told to the model a second time."""
-    phone = Telephone(play)
-    await phone.join()
+    phone = await joined(play)
     await _heard_next(play, phone)
     before = len(phone.call.engine.item_ids)
     phone.cut()
@@ -359,8 +352,7 @@ async def a_lost_line_is_not_the_end_of_the_call(play: Play) -> None:
 )
 async def the_end_missed_with_a_lost_line(play: Play) -> None:
     """The program's line is cut in mid-reply, whose end is missed: whoever waits for it is told."""
-    phone = Telephone(play)
-    await phone.join()
+    phone = await joined(play)
     await play.ask("story", "Tell me a story.")
     await phone.hears("Story", 300)
     phone.cut()
@@ -370,7 +362,7 @@ async def the_end_missed_with_a_lost_line(play: Play) -> None:
 @scenario(
     facts="R-36, P-387, P-426",
     control="forgets_what_is_heard",
-    script=lambda: Script([_STORY.paced(QUICK), _NEXT]),
+    script=lambda: Script([_STORY.paced(QUICK), NEXT]),
     behaviour=ON_CALL,
 )
 async def what_is_heard_over_a_lost_line(play: Play) -> None:
@@ -384,7 +376,7 @@ async def what_is_heard_over_a_lost_line(play: Play) -> None:
 @scenario(
     facts="R-36, P-387, P-426",
     control="only_clears",
-    script=lambda: Script([_STORY.paced(QUICK), _NEXT]),
+    script=lambda: Script([_STORY.paced(QUICK), NEXT]),
     behaviour=ON_CALL,
 )
 async def interrupted_as_the_line_is_lost(play: Play) -> None:
@@ -400,7 +392,7 @@ async def interrupted_as_the_line_is_lost(play: Play) -> None:
 @scenario(
     facts="R-36, P-387, P-426",
     control="forgets_what_is_heard",
-    script=lambda: Script([_STORY.paced(QUICK), _NEXT]),
+    script=lambda: Script([_STORY.paced(QUICK), NEXT]),
     behaviour=ON_CALL,
 )
 async def interrupted_while_the_line_is_down(play: Play) -> None:
@@ -434,8 +426,7 @@ _UNNOTICED = "the call is over, and nobody notices"
 async def the_caller_hangs_up(play: Play) -> None:
     """The caller hangs up in mid-reply, and the line is cut: the program learns that the call is
     over, and whoever waits for the reply that it will not come."""
-    phone = Telephone(play)
-    await phone.join()
+    phone = await joined(play)
     await play.ask("story", "Tell me a story.")
     await phone.hears("Story", 300)
     phone.hangs_up()
@@ -452,8 +443,7 @@ async def the_caller_hangs_up(play: Play) -> None:
 async def the_call_is_transferred(play: Play) -> None:
     """The call leaves for another number, and the line is closed as any other: the program learns
     that the call is over."""
-    phone = Telephone(play)
-    await phone.join()
+    phone = await joined(play)
     await _heard_next(play, phone)
     play.record.note("the call is transferred")
     phone.call.refer("tel:+15550199", 0.1)
@@ -470,8 +460,7 @@ async def the_call_is_transferred(play: Play) -> None:
 async def the_caller_hangs_up_during_an_interruption(play: Play) -> None:
     """The caller hangs up before the server has done what was asked: who awaits the interruption
     is told."""
-    phone = Telephone(play)
-    await phone.join()
+    phone = await joined(play)
     await play.ask("story", "Tell me a story.")
     await phone.hears("Story", 300)
     await play.do("interrupt")
@@ -485,7 +474,7 @@ async def the_caller_hangs_up_during_an_interruption(play: Play) -> None:
 @scenario(
     facts="R-37, P-451",
     control="hides_the_end",
-    script=lambda: Script([call("get_weather", {"city": "Oslo", "seconds": 1.0}), _NEXT]),
+    script=lambda: Script([call("get_weather", {"city": "Oslo", "seconds": 1.0}), NEXT]),
     behaviour=ON_CALL,
 )
 async def the_caller_hangs_up_while_a_function_runs(play: Play) -> None:
