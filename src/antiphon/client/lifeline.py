@@ -342,8 +342,6 @@ class Lifeline:
         links = [link for link in (self.link, self._standby) if link is not None]
         tasks = self._tasks - {asyncio.current_task()}
         self.finish(ConnectionClosedOK(1000, "", "client"))
-        for link in links:
-            link.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 for link in links:

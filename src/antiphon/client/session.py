@@ -506,16 +506,16 @@ class Session:
         `RequestError` with code `input_audio_buffer_commit_empty` (P-196).
         """
         self._check_carries_sound()
-        self._check_open()
+        connection = self._open_connection()
         self._audio_in.flush()
-        return self._ask(self._open_connection().commit_audio(self._loop.time()))
+        return self._ask(connection.commit_audio(self._loop.time()))
 
     def clear_audio(self) -> PendingRequest[None]:
         """Forget the audio that was sent and not yet committed."""
         self._check_carries_sound()
-        self._check_open()
+        connection = self._open_connection()
         self._audio_in.drop()
-        return self._ask(self._open_connection().clear_audio(self._loop.time()))
+        return self._ask(connection.clear_audio(self._loop.time()))
 
     @property
     def pending_bytes(self) -> int:
