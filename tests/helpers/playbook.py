@@ -68,6 +68,7 @@ from antiphon.wire.server_events import (
 from tests.helpers import builders
 
 __all__ = [
+    "OOB",
     "Ask",
     "C",
     "Entry",
@@ -168,6 +169,10 @@ class Oops:
 
 Step = Ask | S | Wait | Lose
 Entry = Step | C | Is | Oops
+
+
+# How to create a response out of band.
+OOB = {"conversation": "none"}
 
 
 def live(name: str, **options: Any) -> list[Entry]:

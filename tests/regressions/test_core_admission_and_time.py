@@ -8,11 +8,9 @@ from antiphon.protocol.lifecycle import Tolerance
 from antiphon.protocol.options import DEFAULT_TOLERANCES, Options
 from antiphon.wire.client_events import ResponseCreateParams
 from tests.helpers.builders import ACTIVE, text_delta
-from tests.helpers.playbook import Ask, C, Is, Lose, Oops, Playbook, S, Wait, check
+from tests.helpers.playbook import OOB, Ask, C, Is, Lose, Oops, Playbook, S, Wait, check
 
 __all__: list[str] = []
-
-OOB = {"conversation": "none"}
 
 
 def opened(play: Playbook, *names: str, **params: object) -> Playbook:

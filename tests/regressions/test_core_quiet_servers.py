@@ -27,6 +27,7 @@ from tests.helpers.builders import (
     message,
 )
 from tests.helpers.playbook import (
+    OOB,
     Ask,
     C,
     Is,
@@ -42,7 +43,6 @@ from tests.helpers.playbook import (
 
 __all__: list[str] = []
 
-OOB = {"conversation": "none"}
 BUSY = (
     "Conversation already has an active response in progress: resp_{}. Wait until the response "
     "is finished before creating a new one."

@@ -16,6 +16,7 @@ from tests.helpers.builders import (
     message,
 )
 from tests.helpers.playbook import (
+    OOB,
     Ask,
     C,
     Is,
@@ -30,8 +31,6 @@ from tests.helpers.playbook import (
 )
 
 __all__: list[str] = []
-
-OOB = {"conversation": "none"}
 
 
 def test_server_without_ids_may_make_more_than_one_response() -> None:

@@ -16,6 +16,7 @@ from antiphon.protocol.playout import PlayoutInput
 from antiphon.wire.client_events import ResponseCancel
 from tests.helpers.builders import call
 from tests.helpers.playbook import (
+    OOB,
     Ask,
     C,
     Entry,
@@ -37,7 +38,6 @@ __all__: list[str] = []
 ROOT = Path(__file__).parents[3]
 IS_OVER = str(Is("interruption", "over"))
 CLEAR = "output_audio_buffer.clear"
-OOB = {"conversation": "none"}
 
 
 def test_every_invariant_of_the_page_has_its_example() -> None:

@@ -13,6 +13,7 @@ from tests.helpers.builders import (
     call,
 )
 from tests.helpers.playbook import (
+    OOB,
     Ask,
     C,
     Is,
@@ -26,7 +27,6 @@ from tests.helpers.playbook import (
 
 __all__: list[str] = []
 
-OOB = {"conversation": "none"}
 SUPERSEDING = DEFAULT_TOLERANCES | {Tolerance.SUPERSEDES}
 
 

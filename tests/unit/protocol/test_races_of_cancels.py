@@ -9,6 +9,7 @@ from antiphon.wire.client_events import ResponseCancel
 from antiphon.wire.items import Item
 from tests.helpers.builders import NOT_ACTIVE, call, message
 from tests.helpers.playbook import (
+    OOB,
     Ask,
     C,
     Entry,
@@ -24,8 +25,6 @@ from tests.helpers.playbook import (
 )
 
 __all__: list[str] = []
-
-OOB = {"conversation": "none"}
 
 
 def cancelled(name: str) -> list[Entry]:

@@ -10,6 +10,7 @@ from antiphon.wire.client_events import ResponseCreate
 from antiphon.wire.items import Item
 from tests.helpers.builders import ACTIVE, call
 from tests.helpers.playbook import (
+    OOB,
     Ask,
     C,
     Is,
@@ -25,7 +26,6 @@ from tests.helpers.playbook import (
 
 __all__: list[str] = []
 
-OOB = {"conversation": "none"}
 BUSY = (
     "Conversation already has an active response in progress: resp_{}. Wait until the response "
     "is finished before creating a new one."

@@ -26,12 +26,11 @@ from tests.helpers.builders import (
     conversation_item_done,
     message,
 )
-from tests.helpers.playbook import Ask, C, Is, Lose, Oops, Playbook, S, check, finished, live
+from tests.helpers.playbook import OOB, Ask, C, Is, Lose, Oops, Playbook, S, check, finished, live
 
 __all__: list[str] = []
 
 ROOT = Path(__file__).parents[3]
-OOB = {"conversation": "none"}
 
 
 def test_every_race_of_the_page_is_played() -> None:

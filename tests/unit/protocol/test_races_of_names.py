@@ -9,6 +9,7 @@ from antiphon.protocol.response import Lane
 from antiphon.wire.items import ErrorInfo, StatusDetails
 from tests.helpers.builders import message
 from tests.helpers.playbook import (
+    OOB,
     Ask,
     C,
     Is,
@@ -22,8 +23,6 @@ from tests.helpers.playbook import (
 )
 
 __all__: list[str] = []
-
-OOB = {"conversation": "none"}
 
 
 def test_r11_new_response_before_the_old_ones_end() -> None:

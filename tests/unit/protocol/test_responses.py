@@ -23,6 +23,7 @@ from tests.helpers.builders import (
     message,
 )
 from tests.helpers.playbook import (
+    OOB,
     Ask,
     C,
     Is,
@@ -38,7 +39,6 @@ from tests.helpers.playbook import (
 
 __all__: list[str] = []
 
-OOB = {"conversation": "none"}
 SUPERSEDING = DEFAULT_TOLERANCES | {Tolerance.SUPERSEDES}
 
 
